@@ -1,0 +1,214 @@
+package socket
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lxzan/gws"
+)
+
+const (
+	// DefaultMaxMessage is the largest message taken, in bytes: the limit of
+	// the platform whose behaviour scripts expect.
+	DefaultMaxMessage = 1 << 20
+	// DefaultMaxQueued is how many bytes may wait for one slow reader: one
+	// message of the largest size, or several seconds of a busy room.
+	DefaultMaxQueued = 1 << 20
+	// DefaultCloseTimeout is how long a peer may take to answer a close: a few
+	// round trips over a bad mobile link.
+	DefaultCloseTimeout = 5 * time.Second
+)
+
+// Owner takes what a socket receives. Both methods are called from the
+// socket's reader, in order, never concurrently for one socket (Closed of a
+// socket that never was upgraded: from within Drop). They must not block for
+// long, and may call any method of the socket.
+type Owner interface {
+	// Message is one whole message; data belongs to the owner afterwards. The
+	// next message isn't read until Owner calls s.Next.
+	Message(s *Socket, text bool, data []byte)
+	// Closed is called exactly once for a socket that was upgraded or dropped,
+	// and is always the last. clean means that both sides sent a close frame;
+	// code and reason are then the peer's (1005 if it gave none).
+	Closed(s *Socket, code uint16, reason string, clean bool)
+}
+
+// Config has the limits of a Server. Zero values mean the defaults, except
+// PingInterval, where zero turns pings off.
+type Config struct {
+	MaxMessage   int           // bytes of one received message; over it: close 1009
+	MaxQueued    int           // bytes that may wait for one slow reader; over it: close 1013
+	PingInterval time.Duration // silence after which a ping is sent; after twice that the peer is cut
+	CloseTimeout time.Duration // how long the peer may take to answer a close before it is cut
+	Log          *slog.Logger  // connections cut for stalling or silence, at debug level; nil: none
+}
+
+// Stats are counters since the Server was made, for metrics. Open is a gauge.
+type Stats struct {
+	Open       int64 // sockets upgraded and not yet gone
+	FramesIn   int64 // all frames, control frames included
+	FramesOut  int64 // the same; a 101 counts as one
+	BytesIn    int64 // on the wire, without TLS
+	BytesOut   int64
+	SlowClosed int64 // sockets closed with 1013 because they read too slowly
+	Cut        int64 // connections cut: stalled, silent, no answer to a close, or at Shutdown
+}
+
+type counters struct {
+	framesIn, framesOut, bytesIn, bytesOut, slowClosed, cut atomic.Int64
+}
+
+// Server has what sockets share: limits, counters, the list of open sockets,
+// and the ping sweep. It is safe for concurrent use.
+type Server struct {
+	config   Config
+	start    time.Time // zero of clock
+	upgrader *gws.Upgrader
+	request  *http.Request // what gws is shown as the handshake
+	ping     *Frame
+	buffers  sync.Pool // *bytes.Buffer of batchSize, to join small frames
+	ids      atomic.Uint64
+	stats    counters
+
+	readers   sync.WaitGroup
+	stop      chan struct{} // closed by Shutdown, ends the sweep
+	sweepDone chan struct{} // closed when the sweep has ended
+
+	mu      sync.Mutex
+	sockets []*Socket // in no order; each knows its place
+	closing bool
+}
+
+// NewServer makes a Server. It must be ended with Shutdown.
+func NewServer(config Config) *Server {
+	if config.MaxMessage <= 0 {
+		config.MaxMessage = DefaultMaxMessage
+	}
+	if config.MaxQueued <= 0 {
+		config.MaxQueued = DefaultMaxQueued
+	}
+	if config.CloseTimeout <= 0 {
+		config.CloseTimeout = DefaultCloseTimeout
+	}
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	srv := &Server{
+		config:    config,
+		start:     time.Now(),
+		upgrader:  newUpgrader(config.MaxMessage),
+		request:   cannedRequest(),
+		ping:      encode(opPing, nil),
+		stop:      make(chan struct{}),
+		sweepDone: make(chan struct{}),
+	}
+	srv.buffers.New = func() any { return bytes.NewBuffer(make([]byte, 0, batchSize)) }
+	if config.PingInterval > 0 {
+		go srv.sweepLoop()
+	} else {
+		close(srv.sweepDone)
+	}
+	return srv
+}
+
+// New makes a socket in state Connecting: sends, and a close, wait in its
+// queue for the 101. It must end in Upgrade or Drop. tags must be distinct and
+// belong to the socket from now on.
+func (srv *Server) New(owner Owner, tags []string) *Socket {
+	s := &Socket{id: srv.ids.Add(1), server: srv, owner: owner, tags: tags, place: unplaced}
+	s.changed.L = &s.mu
+	return s
+}
+
+// Len is the number of sockets upgraded and not yet gone.
+func (srv *Server) Len() int {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return len(srv.sockets)
+}
+
+// Stats reads the counters. They are read one by one, not at one instant.
+func (srv *Server) Stats() Stats {
+	c := &srv.stats
+	return Stats{
+		Open:       int64(srv.Len()),
+		FramesIn:   c.framesIn.Load(),
+		FramesOut:  c.framesOut.Load(),
+		BytesIn:    c.bytesIn.Load(),
+		BytesOut:   c.bytesOut.Load(),
+		SlowClosed: c.slowClosed.Load(),
+		Cut:        c.cut.Load(),
+	}
+}
+
+// Shutdown closes every socket with 1001 "going away" and waits until all are
+// gone. When ctx ends first it cuts the rest and returns ctx's error. After it
+// no goroutine of this package is left, and Upgrade returns ErrShutdown. It
+// may be called again and by several at once.
+func (srv *Server) Shutdown(ctx context.Context) error {
+	srv.mu.Lock()
+	if !srv.closing {
+		srv.closing = true
+		close(srv.stop)
+	}
+	open := append([]*Socket(nil), srv.sockets...)
+	srv.mu.Unlock()
+	<-srv.sweepDone
+
+	for _, s := range open {
+		s.Close(CodeGoingAway, ReasonGoingAway)
+	}
+	gone := make(chan struct{})
+	go func() {
+		srv.readers.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+		return nil
+	case <-ctx.Done():
+		for _, s := range open {
+			s.cut("shutdown")
+		}
+		<-gone
+		return ctx.Err()
+	}
+}
+
+// clock is the time since the Server was made: small, monotonic, atomic.
+func (srv *Server) clock() int64 { return int64(time.Since(srv.start)) }
+
+const unplaced = -1
+
+// add lists the socket, whose reader is about to start. It reports false once
+// Shutdown was called.
+func (srv *Server) add(s *Socket) bool {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.closing {
+		return false
+	}
+	s.place = len(srv.sockets)
+	srv.sockets = append(srv.sockets, s)
+	srv.readers.Add(1)
+	return true
+}
+
+// remove takes the socket off the list; the last moves into its place. It
+// releases the reader's count too, so it's the last thing a reader does.
+func (srv *Server) remove(s *Socket) {
+	srv.mu.Lock()
+	last := len(srv.sockets) - 1
+	moved := srv.sockets[last]
+	srv.sockets[s.place], moved.place = moved, s.place
+	srv.sockets[last] = nil
+	srv.sockets = srv.sockets[:last]
+	s.place = unplaced
+	srv.mu.Unlock()
+	srv.readers.Done()
+}
