@@ -1,0 +1,222 @@
+package store
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+)
+
+// access is the way into the things of a query.
+type access struct {
+	// index is a declared field: its rows lead to the things, in its order. With
+	// the zero field SQLite finds its way among the indexes of thing.
+	index field
+	// equal, if not nil, is the value of index that is wanted.
+	equal *scalar
+}
+
+func (a access) indexed() bool { return a.index.name != "" }
+
+// builder writes one statement with bound parameters.
+type builder struct {
+	strings.Builder
+	args []any
+}
+
+// arg binds a value and returns its place.
+func (b *builder) arg(v any) string {
+	b.args = append(b.args, v)
+	return "?" + strconv.Itoa(len(b.args))
+}
+
+func (b *builder) add(parts ...string) {
+	for _, p := range parts {
+		b.WriteString(p)
+	}
+}
+
+const nothingSQL = "-9e999"
+
+// selectThings lists things. The list is made in full before the first row comes
+// out (MATERIALIZED), because only then does the driver watch the deadline: rows
+// that it fetches later may take as long as they like. The order outside is that
+// inside: SQLite reads a materialized table as it was written.
+func selectThings(object string, p *plan, a access, exclude []string) (string, []any) {
+	b := &builder{}
+	b.add("WITH listed AS MATERIALIZED (SELECT t.id, t.type, t.created, t.updated, t.version, t.fields")
+	b.from(object, p, a, exclude)
+	if p.after != nil {
+		b.add(" AND ")
+		b.following(p, a)
+	}
+	b.add(" ORDER BY ")
+	for i, o := range p.orders {
+		if i > 0 {
+			b.add(", ")
+		}
+		b.add(b.value(o.field, a))
+		if o.desc {
+			b.add(" DESC")
+		}
+	}
+	b.add(" LIMIT ", b.arg(p.limit), ") SELECT * FROM listed")
+	return b.String(), b.args
+}
+
+// countThings counts things.
+func countThings(object string, p *plan, a access, exclude []string) (string, []any) {
+	b := &builder{}
+	b.add("SELECT count(*)")
+	b.from(object, p, a, exclude)
+	return b.String(), b.args
+}
+
+// from writes the FROM and WHERE clauses.
+func (b *builder) from(object string, p *plan, a access, exclude []string) {
+	if a.indexed() {
+		// CROSS JOIN keeps this order of the tables
+		b.add(" FROM thing_index i CROSS JOIN thing t ON t.object = i.object AND t.id = i.id WHERE i.object = ", b.arg(object),
+			" AND i.type = ", b.arg(p.typ), " AND i.field = ", b.arg(a.index.name))
+		if a.equal != nil {
+			b.add(" AND i.value = ", b.arg(a.equal.bind()))
+		}
+	} else {
+		b.add(" FROM thing t WHERE t.object = ", b.arg(object))
+		if p.typ != "" {
+			b.add(" AND t.type = ", b.arg(p.typ))
+		}
+	}
+	for i := range p.conds {
+		b.add(" AND ")
+		b.cond(&p.conds[i], a)
+	}
+	if len(exclude) > 0 {
+		b.add(" AND t.id NOT IN (SELECT value FROM json_each(", b.arg(jsonList(exclude)), "))")
+	}
+}
+
+func (b *builder) cond(c *cond, a access) {
+	if c.op == "$exists" {
+		switch {
+		case c.field.meta != notMeta && c.exists:
+			b.add("1")
+		case c.field.meta != notMeta:
+			b.add("0")
+		case c.exists:
+			b.add("json_type(t.fields, ", b.arg(c.field.path()), ") IS NOT NULL")
+		default:
+			b.add("json_type(t.fields, ", b.arg(c.field.path()), ") IS NULL")
+		}
+		return
+	}
+	v := b.value(c.field, a)
+	switch c.op {
+	case "$eq":
+		b.add(v, " = ", b.arg(c.values[0].bind()))
+	case "$ne":
+		b.add(v, " <> ", b.arg(c.values[0].bind()))
+	case "$gt":
+		b.add(v, " > ", b.arg(c.values[0].bind()))
+	case "$gte":
+		b.add(v, " >= ", b.arg(c.values[0].bind()))
+	case "$lt":
+		b.add(v, " < ", b.arg(c.values[0].bind()), " AND ", v, " > ", nothingSQL)
+	case "$lte":
+		b.add(v, " <= ", b.arg(c.values[0].bind()), " AND ", v, " > ", nothingSQL)
+	case "$in":
+		b.add(v, " IN (")
+		for i, item := range c.values {
+			if i > 0 {
+				b.add(", ")
+			}
+			b.add(b.arg(item.bind()))
+		}
+		b.add(")")
+	}
+}
+
+// following writes the condition that a row comes after the one with the sort
+// values p.after.
+func (b *builder) following(p *plan, a access) {
+	if b.followingRow(p, a) {
+		return
+	}
+	// x > ? OR (x = ? AND (y < ? OR (y = ? AND ...)))
+	for i, o := range p.orders {
+		v, arg := b.value(o.field, a), b.arg(p.after[i].bind())
+		b.add("(", v, sign(o.desc), arg)
+		if i < len(p.orders)-1 {
+			b.add(" OR ", v, " = ", arg, " AND ")
+		}
+	}
+	b.add(strings.Repeat(")", len(p.orders)))
+}
+
+// followingRow writes the same as one comparison of rows, which SQLite can begin
+// an index with, if all orders have one direction.
+func (b *builder) followingRow(p *plan, a access) bool {
+	for _, o := range p.orders {
+		if o.desc != p.orders[0].desc {
+			return false
+		}
+	}
+	if len(p.orders) == 1 {
+		b.add(b.value(p.orders[0].field, a), sign(p.orders[0].desc), b.arg(p.after[0].bind()))
+		return true
+	}
+	var left, right []string
+	for i, o := range p.orders {
+		left = append(left, b.value(o.field, a))
+		right = append(right, b.arg(p.after[i].bind()))
+	}
+	b.add("(", strings.Join(left, ", "), ")", sign(p.orders[0].desc), "(", strings.Join(right, ", "), ")")
+	return true
+}
+
+func sign(desc bool) string {
+	if desc {
+		return " < "
+	}
+	return " > "
+}
+
+// value writes the sort value of a field.
+func (b *builder) value(f field, a access) string {
+	switch {
+	case f.meta == metaID && a.indexed():
+		return "i.id"
+	case f.meta == metaID:
+		return "t.id"
+	case f.meta == metaType:
+		return "t.type"
+	case f.meta == metaCreatedAt:
+		return "t.created"
+	case f.meta == metaUpdatedAt:
+		return "t.updated"
+	case f.meta == metaVersion:
+		return "t.version"
+	case f.name == sent:
+		return "t.sent"
+	case f == a.index:
+		return "i.value"
+	}
+	path, date := b.arg(f.path()), b.arg(f.path()+`."$date"`)
+	// numbers become floating point, which is what they are in a script
+	return `coalesce(CASE json_type(t.fields, ` + path + `)` +
+		` WHEN 'text' THEN json_extract(t.fields, ` + path + `)` +
+		` WHEN 'integer' THEN json_extract(t.fields, ` + path + `) + 0.0` +
+		` WHEN 'real' THEN json_extract(t.fields, ` + path + `) + 0.0` +
+		` WHEN 'true' THEN 1.0 WHEN 'false' THEN 0.0` +
+		` WHEN 'object' THEN CASE WHEN json_type(t.fields, ` + date + `) IN ('integer', 'real')` +
+		` THEN json_extract(t.fields, ` + date + `) + 0.0 END END, ` + nothingSQL + `)`
+}
+
+// jsonList encodes ids for json_each: any number of them is one parameter, and the
+// statement stays the same.
+func jsonList(ids []string) string {
+	out, err := json.Marshal(ids)
+	if err != nil {
+		panic(err) // strings can always be encoded
+	}
+	return string(out)
+}
