@@ -1,0 +1,84 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"chat.example.com.ai/runtime/event"
+	"chat.example.com.ai/runtime/object"
+	"chat.example.com.ai/runtime/socket"
+)
+
+// Metrics is what /metrics shows. Its methods may be called from any goroutine.
+type Metrics struct {
+	registry     *prometheus.Registry
+	handler      http.Handler
+	turnTime     prometheus.Histogram
+	commitTime   prometheus.Histogram
+	batchSize    prometheus.Histogram
+	scriptErrors *prometheus.CounterVec
+}
+
+// NewMetrics makes the metrics of one program. Watch adds what is counted elsewhere.
+func NewMetrics() *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		turnTime: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "chat_turn_seconds", Help: "Time that turns took in the virtual machine.",
+			Buckets: prometheus.ExponentialBuckets(10e-6, 4, 10)}),
+		commitTime: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "chat_commit_seconds", Help: "Time that commits took, until durable.",
+			Buckets: prometheus.ExponentialBuckets(100e-6, 3, 10)}),
+		batchSize: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "chat_commit_batches", Help: "Turns that shared a commit.",
+			Buckets: prometheus.ExponentialBuckets(1, 2, 11)}),
+		scriptErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "chat_script_errors_total", Help: "Errors that scripts caused, by the kind of event."}, []string{"event"}),
+	}
+	m.registry.MustRegister(m.turnTime, m.commitTime, m.batchSize, m.scriptErrors,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	return m
+}
+
+// Turn notes a turn.
+func (m *Metrics) Turn(took time.Duration) { m.turnTime.Observe(took.Seconds()) }
+
+// Commit notes a commit of so many batches.
+func (m *Metrics) Commit(batches int, took time.Duration) {
+	m.commitTime.Observe(took.Seconds())
+	m.batchSize.Observe(float64(batches))
+}
+
+// ScriptError notes an error of a script. kind is one of a few words: it becomes
+// a label.
+func (m *Metrics) ScriptError(kind string) { m.scriptErrors.WithLabelValues(kind).Inc() }
+
+// Watch adds the counts that others keep.
+func (m *Metrics) Watch(node *object.Node, sockets *socket.Server, events *event.Dispatcher) {
+	stats := node.Stats()
+	gauge := func(name, help string, f func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
+	}
+	counter := func(name, help string, f func() float64) {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, f))
+	}
+	gauge("chat_sockets", "Open client sockets.", func() float64 { return float64(sockets.Len()) })
+	gauge("chat_objects_awake", "Objects that have a virtual machine.", func() float64 { return float64(stats.Awake.Load()) })
+	gauge("chat_objects_known", "Objects in memory, hibernating ones with sockets among them.", func() float64 { return float64(node.Known()) })
+	counter("chat_turns_total", "Turns that ran.", func() float64 { return float64(stats.Turns.Load()) })
+	counter("chat_events_total", "Deliveries that turns put into the outbox.", func() float64 { return float64(stats.Events.Load()) })
+	counter("chat_calls_total", "Calls between objects.", func() float64 { return float64(stats.Calls.Load()) })
+	counter("chat_round_trips_total", "Round trips that the calls took.", func() float64 { return float64(stats.RoundTrips.Load()) })
+	counter("chat_commit_errors_total", "Turns that could not be committed.", func() float64 { return float64(stats.CommitErrors.Load()) })
+	counter("chat_turns_hung_total", "Turns that could not be interrupted.", func() float64 { return float64(stats.Hung.Load()) })
+	counter("chat_frames_in_total", "Frames that clients sent.", func() float64 { return float64(sockets.Stats().FramesIn) })
+	counter("chat_frames_out_total", "Frames sent to clients.", func() float64 { return float64(sockets.Stats().FramesOut) })
+	counter("chat_sockets_slow_total", "Sockets closed because their peer read too slowly.", func() float64 { return float64(sockets.Stats().SlowClosed) })
+	counter("chat_deliveries_total", "Deliveries of the outbox that reached their target.", func() float64 { return float64(events.Stats().Delivered) })
+	counter("chat_dead_letters_total", "Deliveries that were given up.", func() float64 { return float64(events.Stats().Dead) })
+}

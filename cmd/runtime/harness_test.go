@@ -1,0 +1,296 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait of these tests; only a failing one reaches it.
+const patience = 20 * time.Second
+
+// shipped is the folder of the chat.
+const shipped = "../../scripts"
+
+// These tests drive the program as a user does: as a process, over HTTP and
+// WebSockets. TestMain builds it once.
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+// binary is where the built program is: its path never changes after TestMain.
+var binary string
+
+func buildAndRun(m *testing.M) int {
+	folder, err := os.MkdirTemp("", "runtime-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(folder)
+	binary = filepath.Join(folder, "runtime")
+	build := exec.Command("go", slices.Concat([]string{"build", "-o", binary}, buildFlags, []string{"."})...)
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "the program does not build:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+// options of a program under test. Flags come after --addr and --data.
+type programOptions struct {
+	scripts string // folder; the shipped chat if empty
+	data    string // folder; a new one if empty
+	flags   []string
+	env     map[string]string
+}
+
+// program is a running program.
+type program struct {
+	t       *testing.T
+	addr    string // host:port
+	data    string
+	stdout  *output
+	stderr  *output
+	process *os.Process
+	done    chan struct{} // closed when it has ended
+	code    int           // its exit status, once done
+}
+
+// start runs the program until the test ends and waits until it listens.
+func start(t *testing.T, o programOptions) *program {
+	t.Helper()
+	if o.data == "" {
+		o.data = t.TempDir()
+	}
+	p := launch(t, o)
+	const mark = "listening  http://"
+	line, ok := p.stdout.waitFor(mark, p.done)
+	if !ok {
+		t.Fatalf("the program does not listen; stdout:\n%s\nstderr:\n%s", p.stdout, p.stderr)
+	}
+	_, p.addr, _ = strings.Cut(line, mark)
+	return p
+}
+
+// launch starts the process. It is killed if it still runs when the test ends,
+// after a chance to stop in order.
+func launch(t *testing.T, o programOptions) *program {
+	t.Helper()
+	if o.scripts == "" {
+		o.scripts = shipped
+	}
+	args := append([]string{"--addr", "127.0.0.1:0", "--scripts", o.scripts, "--data", o.data}, o.flags...)
+	return execute(t, args, o.env)
+}
+
+func execute(t *testing.T, args []string, env map[string]string) *program {
+	t.Helper()
+	p := &program{t: t, stdout: newOutput(), stderr: newOutput(), done: make(chan struct{})}
+	cmd := exec.Command(binary, args...)
+	cmd.Stdout, cmd.Stderr = p.stdout, p.stderr
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "CHAT_") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		cmd.Env = append(cmd.Env, name+"="+env[name])
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p.process = cmd.Process
+	go func() {
+		defer close(p.done)
+		_ = cmd.Wait() // the exit status says it
+		p.code = cmd.ProcessState.ExitCode()
+	}()
+	t.Cleanup(func() {
+		p.stop()
+		if strings.Contains(p.stderr.String(), "DATA RACE") {
+			t.Error("the program has a data race")
+		}
+		if t.Failed() {
+			t.Logf("stderr of the program:\n%s", tail(p.stderr.String()))
+		}
+	})
+	return p
+}
+
+// tail is the end of a long text: what led to a failure is there.
+func tail(s string) string {
+	const enough = 16 << 10
+	if len(s) > enough {
+		return "…" + s[len(s)-enough:]
+	}
+	return s
+}
+
+// stop ends the program as a supervisor does, and returns its exit status.
+func (p *program) stop() int {
+	p.t.Helper()
+	_ = p.process.Signal(syscall.SIGTERM) // it may have ended
+	return p.wait()
+}
+
+// wait waits for the end of the program and returns its exit status.
+func (p *program) wait() int {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		_ = p.process.Kill()
+		<-p.done
+		p.t.Errorf("the program did not end within %v", patience)
+	}
+	return p.code
+}
+
+// alive reports whether the process still runs.
+func (p *program) alive() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// output is what a process printed so far. Its bound is the test's length.
+type output struct {
+	mu    sync.Mutex
+	text  bytes.Buffer
+	grown chan struct{} // closed at each write, and replaced
+}
+
+func newOutput() *output { return &output{grown: make(chan struct{})} }
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	close(o.grown)
+	o.grown = make(chan struct{})
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// waitFor waits for a whole line that contains the mark, until the process ends.
+func (o *output) waitFor(mark string, ended <-chan struct{}) (line string, ok bool) {
+	deadline := time.After(patience)
+	for {
+		o.mu.Lock()
+		text, grown := o.text.String(), o.grown
+		o.mu.Unlock()
+		for line := range strings.Lines(text) {
+			if strings.Contains(line, mark) && strings.HasSuffix(line, "\n") {
+				return strings.TrimSpace(line), true
+			}
+		}
+		select {
+		case <-grown:
+		case <-ended:
+			return "", false
+		case <-deadline:
+			return "", false
+		}
+	}
+}
+
+// eventually polls until f holds: for what the program tells nobody by itself.
+func (p *program) eventually(what string, f func() bool) {
+	p.t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !f() {
+		select {
+		case <-deadline:
+			p.t.Fatalf("not within %v: %s", patience, what)
+		case <-p.done:
+			p.t.Fatalf("the program ended before: %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+// response is an answer whose body was read.
+type response struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// get asks for a path.
+func (p *program) get(path string) response { p.t.Helper(); return p.do("GET", path, "") }
+
+func (p *program) do(method, path, body string) response {
+	p.t.Helper()
+	r, err := p.try(method, path, body)
+	if err != nil {
+		p.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return r
+}
+
+func (p *program) try(method, path, body string) (r response, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+p.addr+path, strings.NewReader(body))
+	if err != nil {
+		return r, err
+	}
+	request.Close = true
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return r, err
+	}
+	data, err := io.ReadAll(answer.Body)
+	return response{answer.StatusCode, answer.Header, string(data)}, errors.Join(err, answer.Body.Close())
+}
+
+// metric reads one value of /metrics.
+func (p *program) metric(name string) (value float64) {
+	p.t.Helper()
+	scanner := bufio.NewScanner(strings.NewReader(p.get("/metrics").body))
+	for scanner.Scan() {
+		if rest, ok := strings.CutPrefix(scanner.Text(), name+" "); ok {
+			if _, err := fmt.Sscan(rest, &value); err != nil {
+				p.t.Fatal(err)
+			}
+			return value
+		}
+	}
+	p.t.Fatalf("no metric %s", name)
+	return 0
+}
+
+// folder makes a folder of scripts by name.
+func folder(t *testing.T, scripts map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range scripts {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}

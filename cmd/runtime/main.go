@@ -1,0 +1,108 @@
+// Command runtime runs the chat rooms of a scripts folder: it loads the scripts,
+// opens the data folder, and serves HTTP and WebSockets until it is told to stop.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"chat.example.com.ai/runtime/object"
+	"chat.example.com.ai/runtime/script"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(os.Stderr, "runtime: "+err.Error())
+		}
+		os.Exit(1)
+	}
+}
+
+// options are the flags. Each can also be given by an environment variable.
+type options struct {
+	addr           string
+	scripts        string
+	data           string
+	hibernateAfter time.Duration
+	turnTimeout    time.Duration
+	pingInterval   time.Duration
+	log            string
+}
+
+// parseOptions reads flags, and the environment for those that are not given.
+func parseOptions(args []string, getenv func(string) string, output io.Writer) (options, error) {
+	var o options
+	fs := flag.NewFlagSet("runtime", flag.ContinueOnError)
+	fs.SetOutput(output)
+	fs.StringVar(&o.addr, "addr", "localhost:8787", "address to listen on")
+	fs.StringVar(&o.scripts, "scripts", "./scripts", "folder of the scripts")
+	fs.StringVar(&o.data, "data", "./data", "folder of the data")
+	fs.DurationVar(&o.hibernateAfter, "hibernate-after", object.DefaultHibernateAfter, "how long an idle object keeps its virtual machine")
+	fs.DurationVar(&o.turnTimeout, "turn-timeout", script.DefaultTurnTimeout, "how long a script may run at a time")
+	fs.DurationVar(&o.pingInterval, "ping-interval", 30*time.Second, "how often silent sockets are pinged; 0 is never")
+	fs.StringVar(&o.log, "log", "text", "format of the log: text or json")
+	if err := fs.Parse(args); err != nil {
+		return o, err
+	}
+	if fs.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q: see --help", fs.Arg(0))
+	}
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	var err error
+	fs.VisitAll(func(f *flag.Flag) {
+		name := "CHAT_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if value := getenv(name); value != "" && !given[f.Name] && err == nil {
+			if e := fs.Set(f.Name, value); e != nil {
+				err = fmt.Errorf("%s=%q: %v", name, value, e)
+			}
+		}
+	})
+	switch {
+	case err != nil:
+	case o.log != "text" && o.log != "json":
+		err = fmt.Errorf("--log %q: must be text or json", o.log)
+	case o.turnTimeout <= 0, o.hibernateAfter <= 0, o.pingInterval < 0:
+		err = errors.New("durations must be greater than 0 (--ping-interval: or 0)")
+	}
+	return o, err
+}
+
+// run is the program, from its arguments to its end. It returns nil when ctx
+// ended and everything was stopped in order.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	o, err := parseOptions(args, getenv, stderr)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	if o.log == "json" {
+		log = slog.New(slog.NewJSONHandler(stderr, nil))
+	}
+	s, err := start(ctx, o, log)
+	if err != nil {
+		return err
+	}
+	if o.log == "text" {
+		s.describe(stdout)
+	} else {
+		log.Info("ready", "addr", s.listener.Addr().String(), "scripts", o.scripts, "data", o.data)
+	}
+	select {
+	case <-ctx.Done():
+	case err = <-s.served:
+	}
+	return errors.Join(err, s.stop())
+}

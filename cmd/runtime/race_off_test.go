@@ -1,0 +1,6 @@
+//go:build !race
+
+package main_test
+
+// buildFlags build the program as this test was built: without the race detector.
+var buildFlags []string

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"chat.example.com.ai/api"
+	"chat.example.com.ai/runtime/cluster"
+	"chat.example.com.ai/runtime/event"
+	"chat.example.com.ai/runtime/object"
+	"chat.example.com.ai/runtime/script"
+	"chat.example.com.ai/runtime/socket"
+	"chat.example.com.ai/store"
+)
+
+// The stop as a whole takes at most five seconds: what supervisors grant at least.
+const (
+	stopSockets = 2 * time.Second         // for clients to answer the close
+	stopHTTP    = time.Second             // for requests under way
+	stopObjects = 1500 * time.Millisecond // for turns and their commits
+)
+
+// system is the running program.
+type system struct {
+	options  options
+	set      *script.Set
+	store    *store.Store
+	sockets  *socket.Server
+	node     *object.Node
+	events   *event.Dispatcher
+	http     *http.Server
+	listener net.Listener
+	served   chan error
+}
+
+// start opens everything, in the order in which the parts need each other. The
+// address comes last, so that who can connect can be served.
+func start(ctx context.Context, o options, log *slog.Logger) (s *system, err error) {
+	s = &system{options: o, served: make(chan error, 1)}
+	s.set, err = script.Load(script.Options{Folder: o.scripts, TurnTimeout: o.turnTimeout, Log: log})
+	if err != nil {
+		return nil, scriptsError(o.scripts, err)
+	}
+	metrics := api.NewMetrics()
+	s.store, err = store.Open(ctx, store.Options{Folder: o.data, Log: log, ObserveCommit: metrics.Commit})
+	if errors.Is(err, store.ErrLocked) {
+		return nil, fmt.Errorf("the data folder %s is in use by another process", o.data)
+	} else if err != nil {
+		return nil, fmt.Errorf("the data folder %s cannot be opened: %w", o.data, err)
+	}
+	s.sockets = socket.NewServer(socket.Config{PingInterval: o.pingInterval, Log: log})
+	place := cluster.NewLocal(s.store.Epoch())
+	s.node = object.NewNode(s.set, object.Config{
+		Store: s.store, Sockets: s.sockets, Placement: place, Log: log,
+		HibernateAfter: o.hibernateAfter, TurnTimeout: o.turnTimeout,
+		Observe: object.Observer{Turn: metrics.Turn, ScriptError: metrics.ScriptError},
+		Outbox: func(n *object.Node) object.Outbox {
+			s.events = event.New(s.store, n, s.store.Epoch(), log)
+			return s.events
+		},
+	})
+	metrics.Watch(s.node, s.sockets, s.events)
+	s.http = api.New(s.node, metrics, log).HTTP()
+	s.listener, err = net.Listen("tcp", o.addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("the address %s is in use: stop what listens there, or choose another with --addr", o.addr)
+	}
+	if err == nil {
+		err = s.events.Start(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.stop())
+	}
+	go func() {
+		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			s.served <- err
+		}
+		close(s.served)
+	}()
+	return s, nil
+}
+
+// scriptsError is what somebody reads whose script doesn't load.
+func scriptsError(folder string, err error) error {
+	var e *script.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	text := e.Error()
+	if e.File != "" {
+		text = filepath.Join(folder, text)
+	}
+	if e.Stack != "" {
+		text += "\n" + e.Stack
+	}
+	return errors.New(text)
+}
+
+// stop ends everything in order: sockets are told to go, what runs is committed,
+// then the store closes.
+func (s *system) stop() error {
+	within := func(d time.Duration, f func(context.Context) error) error {
+		ctx, cancel := context.WithTimeout(context.Background(), d)
+		defer cancel()
+		return f(ctx)
+	}
+	if s.listener != nil {
+		_ = s.listener.Close() // no new connections; http.Server closes it once more
+	}
+	// Sockets that don't answer and requests that don't end are cut: that they
+	// took their time is no failure of the stop.
+	_ = within(stopSockets, s.sockets.Shutdown)
+	_ = within(stopHTTP, s.http.Shutdown)
+	_ = s.http.Close()
+	s.events.Close()
+	var errs []error
+	if err := within(stopObjects, s.node.Close); err != nil {
+		errs = append(errs, fmt.Errorf("objects were still running: %w", err))
+	}
+	return errors.Join(append(errs, s.store.Close())...)
+}
+
+// describe prints what was started, for the person who started it.
+func (s *system) describe(w io.Writer) {
+	fmt.Fprintf(w, "chat.example.com.ai\n\n  listening  http://%s\n  data       %s\n  scripts    %s\n\n", s.listener.Addr(), s.options.data, s.options.scripts)
+	for _, p := range s.set.Parts() {
+		noun := p.Noun
+		if noun == "" {
+			noun = "every noun"
+		}
+		fmt.Fprintf(w, "  %s\n", p.File)
+		if len(p.Methods) > 0 {
+			fmt.Fprintf(w, "    part of %s: %s\n", noun, strings.Join(p.Methods, ", "))
+		}
+		for _, r := range p.Routes {
+			fmt.Fprintf(w, "    route   %s\n", r)
+		}
+		for _, h := range p.Handlers {
+			fmt.Fprintf(w, "    handler $.on.%s\n", h)
+		}
+	}
+	fmt.Fprintln(w)
+}

@@ -1,0 +1,49 @@
+// Package runtime has no code: it is the map of the rooms below it.
+//
+//	cmd/runtime        flags, environment, signals, and the wiring of all that follows
+//	api                the HTTP edge: routes of the scripts, health, metrics
+//	runtime/object     durable objects: inbox, turn, commit, release, hibernation, calls
+//	runtime/script     scripts to virtual machines: bundle, load, bind, call
+//	runtime/socket     client sockets: upgrade, tags, send queues, close
+//	runtime/event      the outbox on its way: delivery, retry, dead letters
+//	runtime/cluster    where an object lives
+//	runtime/key        the address of an object
+//	store              things, key-value storage, outbox: batches in, rows out
+//	scripts            the chat itself
+//
+// Imports point one way: cmd → api → object → (script, socket, event, cluster)
+// → store → key. A package may import anything to its right, those in brackets
+// not each other; a test holds this.
+//
+// # One message
+//
+// A frame arrives (socket), becomes a whole message, and enters the inbox of its
+// object (object). The object's goroutine runs it as one turn of its virtual
+// machine (script). What the turn wrote is committed with the turns of all other
+// objects that wait at the same time (store). When that is durable, what the
+// turn did to the world is released: frames (socket), events (event), responses
+// (api), calls (object).
+//
+// # Dependencies
+//
+// Each third-party library is used by one package. Tests use what they need.
+//
+//   - github.com/dop251/goja (script) runs JavaScript: pure Go, so that go run is
+//     all it takes, and light enough that every awake room has a VM of its own.
+//   - github.com/dop251/goja_nodejs (script) has URL and URLSearchParams.
+//   - github.com/evanw/esbuild (script) bundles scripts: TypeScript and imports,
+//     with source maps.
+//   - github.com/dlclark/regexp2 (script) is goja's engine for the regular
+//     expressions that Go's own can't do; imported only to bound a match in time.
+//   - github.com/google/uuid (script) makes crypto.randomUUID.
+//   - github.com/lxzan/gws (socket) speaks WebSocket: whole messages in, close
+//     codes and UTF-8 checked.
+//   - github.com/uptrace/bun with sqlitedialect (store) has the models and the
+//     migrations, for SQLite today and PostgreSQL later.
+//   - modernc.org/sqlite (store) is SQLite without cgo.
+//   - github.com/gofrs/flock (store) keeps a second process off a data folder.
+//   - github.com/oklog/ulid (object) makes ids that sort by time.
+//   - github.com/prometheus/client_golang (api) writes /metrics.
+//   - golang.org/x/sys (socket) has the socket options that net leaves out.
+//   - go.uber.org/goleak (tests) finds goroutines that nobody waited for.
+package runtime

@@ -1,0 +1,326 @@
+// Package event delivers what turns have put into the outbox: events to the
+// handlers of $.on, and the durable calls that handlers made.
+//
+// A delivery is a row that committed with the turn that made it. The Dispatcher
+// hands it to its target, whose own commit takes the row out; so each takes
+// effect at least once, over a crash at any point, and once where the target's
+// effects are rows of the same store. First attempts go out in the order of the
+// outbox per target. One that fails steps aside, is tried again after a growing
+// delay, and is a dead letter after MaxAttempts.
+//
+// Committed, and the callbacks of a Deliverer, may be called from any goroutine.
+// The goroutines that read the outbox belong to the Dispatcher, and Close waits
+// for them.
+package event
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"chat.example.com.ai/runtime/key"
+	"chat.example.com.ai/store"
+)
+
+// Bounds of delivery.
+const (
+	// MaxAttempts is how often a delivery is tried before it is a dead letter:
+	// over about half a minute with the delays below.
+	MaxAttempts = 5
+	firstDelay  = time.Second
+	maxDelay    = 10 * time.Minute
+	// maxInFlight is how many deliveries a target has at a time.
+	maxInFlight = 256
+	// maxWaiting is how many wait in memory for a target; the rest stays in the
+	// store and is read when these are through.
+	maxWaiting = 4096
+	readBatch  = 1024
+)
+
+// Deliverer brings a delivery to its target, in order per target, without
+// blocking. done is called once: with nil when the target's commit has taken the
+// row out of the outbox, else with the error of the attempt.
+type Deliverer interface {
+	Deliver(d store.Delivery, done func(error))
+}
+
+// Failure is what the dispatcher asks of an error: whether another attempt makes
+// sense, and where in a script it came from.
+type Failure interface {
+	error
+	IsPermanent() bool
+	IsTransient() bool // not the delivery's fault: try again without counting
+	Position() string
+}
+
+// Dispatcher moves deliveries from the outbox to their targets.
+type Dispatcher struct {
+	store   *store.Store
+	deliver Deliverer
+	token   uint64
+	log     *slog.Logger
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // readers of the outbox, and commits under way
+
+	mu     sync.Mutex
+	lanes  map[key.Key]*lane
+	timers map[int64]*time.Timer // of retries, by position
+	closed bool
+	stats  Stats
+
+	resultsMu sync.Mutex // guards the results of attempts; bounded by maxInFlight a target
+	results   []result
+	taking    bool // a goroutine handles them
+}
+
+type result struct {
+	row store.Delivery
+	err error
+}
+
+// Stats counts deliveries.
+type Stats struct{ Delivered, Retried, Dead int64 }
+
+// lane is what goes to one target.
+type lane struct {
+	waiting  []store.Delivery
+	inFlight int
+	last     int64 // the last position that was read or queued
+	behind   bool  // the store has more than is waiting
+	reading  bool
+}
+
+// New makes a dispatcher. It does nothing until Start or Committed is called.
+func New(s *store.Store, to Deliverer, token uint64, log *slog.Logger) *Dispatcher {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Dispatcher{store: s, deliver: to, token: token, log: log, ctx: ctx, cancel: cancel,
+		lanes: make(map[key.Key]*lane), timers: make(map[int64]*time.Timer)}
+}
+
+// Start takes up what an earlier run of the program has left in the outbox.
+func (d *Dispatcher) Start(ctx context.Context) error {
+	targets, err := d.store.DeliveryTargets(ctx)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, t := range targets {
+		l := d.lane(t)
+		l.behind = true
+		d.pump(t, l)
+	}
+	return nil
+}
+
+// Stats returns the counts so far.
+func (d *Dispatcher) Stats() Stats {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.stats
+}
+
+// Close stops delivering and waits for what is under way in this package. What
+// was not delivered stays in the outbox for the next start.
+func (d *Dispatcher) Close() {
+	d.mu.Lock()
+	d.closed = true
+	for _, t := range d.timers {
+		t.Stop()
+	}
+	d.mu.Unlock()
+	d.cancel()
+	d.wg.Wait()
+}
+
+// Committed takes over a delivery whose row is durable.
+func (d *Dispatcher) Committed(row store.Delivery) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return
+	}
+	l := d.lane(row.Target)
+	if l.behind || len(l.waiting) >= maxWaiting {
+		l.behind = true // it will be read
+	} else {
+		l.waiting = append(l.waiting, row)
+		l.last = max(l.last, row.Seq)
+	}
+	d.pump(row.Target, l)
+}
+
+func (d *Dispatcher) lane(target key.Key) *lane {
+	l := d.lanes[target]
+	if l == nil {
+		l = &lane{}
+		d.lanes[target] = l
+	}
+	return l
+}
+
+// pump delivers what may go. The mutex is held.
+func (d *Dispatcher) pump(target key.Key, l *lane) {
+	for l.inFlight < maxInFlight && len(l.waiting) > 0 && !d.closed {
+		row := l.waiting[0]
+		l.waiting = l.waiting[1:]
+		l.inFlight++
+		d.attempt(row)
+	}
+	switch {
+	case len(l.waiting) > 0 || d.closed:
+	case l.behind && !l.reading:
+		l.reading = true
+		d.wg.Add(1)
+		go d.read(target, l)
+	case !l.behind && l.inFlight == 0:
+		delete(d.lanes, target)
+	}
+}
+
+// attempt hands a delivery to its target. The mutex is held, and done may come
+// while it is, so results are taken up elsewhere.
+func (d *Dispatcher) attempt(row store.Delivery) {
+	d.deliver.Deliver(row, func(err error) {
+		d.resultsMu.Lock()
+		defer d.resultsMu.Unlock()
+		d.results = append(d.results, result{row, err})
+		if !d.taking {
+			d.taking = true
+			d.wg.Add(1)
+			go d.take()
+		}
+	})
+}
+
+// take handles results until there are none.
+func (d *Dispatcher) take() {
+	defer d.wg.Done()
+	for {
+		d.resultsMu.Lock()
+		results := d.results
+		d.results = nil
+		if len(results) == 0 {
+			d.taking = false
+			d.resultsMu.Unlock()
+			return
+		}
+		d.resultsMu.Unlock()
+		for _, r := range results {
+			d.done(r.row, r.err)
+		}
+	}
+}
+
+// read fetches the next rows of a target from the store.
+func (d *Dispatcher) read(target key.Key, l *lane) {
+	defer d.wg.Done()
+	d.mu.Lock()
+	after := l.last
+	d.mu.Unlock()
+	rows, err := d.store.Deliveries(d.ctx, target, after, readBatch)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l.reading = false
+	if d.closed {
+		return
+	}
+	if err != nil {
+		d.log.Error("the outbox could not be read", "target", target.String(), "error", err)
+		return // the next event of the target tries again
+	}
+	now := time.Now().UnixMilli()
+	for _, row := range rows {
+		l.last = max(l.last, row.Seq)
+		if wait := row.NextAt - now; wait > 0 {
+			d.later(row, time.Duration(wait)*time.Millisecond)
+			continue
+		}
+		l.waiting = append(l.waiting, row)
+	}
+	l.behind = len(rows) == readBatch
+	d.pump(target, l)
+}
+
+// later puts a delivery back into its lane after a while. The mutex is held.
+func (d *Dispatcher) later(row store.Delivery, wait time.Duration) {
+	d.timers[row.Seq] = time.AfterFunc(wait, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.timers, row.Seq)
+		if d.closed {
+			return
+		}
+		l := d.lane(row.Target)
+		l.waiting = append(l.waiting, row)
+		d.pump(row.Target, l)
+	})
+}
+
+// done takes the result of an attempt.
+func (d *Dispatcher) done(row store.Delivery, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.lane(row.Target)
+	l.inFlight = max(0, l.inFlight-1)
+	if err == nil {
+		d.stats.Delivered++
+	} else {
+		d.failed(row, err)
+	}
+	if !d.closed {
+		d.pump(row.Target, l)
+	}
+}
+
+// failed has a delivery tried again, or buried. The mutex is held.
+func (d *Dispatcher) failed(row store.Delivery, err error) {
+	permanent, transient, position := false, false, ""
+	var f Failure
+	if errors.As(err, &f) {
+		permanent, transient, position = f.IsPermanent(), f.IsTransient(), f.Position()
+	}
+	if d.closed {
+		return
+	}
+	now := time.Now()
+	if !transient {
+		row.Attempts++
+	}
+	if permanent || row.Attempts >= MaxAttempts {
+		d.stats.Dead++
+		d.log.Error("dead letter", "type", row.Type, "target", row.Target.String(), "handler", row.Handler, "id", row.ID,
+			"attempts", row.Attempts, "at", position, "error", err)
+		letter := store.DeadLetter{Delivery: row, Error: err.Error(), Position: position, DiedAt: now.UnixMilli()}
+		d.commit(store.BuryDelivery{Letter: letter})
+		return
+	}
+	d.stats.Retried++
+	wait := delay(row.Attempts)
+	row.NextAt = now.Add(wait).UnixMilli()
+	d.commit(store.RetryDelivery{Seq: row.Seq, Attempts: row.Attempts, NextAt: row.NextAt})
+	d.later(row, wait)
+}
+
+// delay doubles with each attempt, give or take a quarter, so that what failed
+// together isn't tried again together.
+func delay(attempts int) time.Duration {
+	wait := min(firstDelay<<max(attempts-1, 0), maxDelay)
+	return wait*3/4 + rand.N(wait/2)
+}
+
+// commit writes what became of a delivery. The mutex is held.
+func (d *Dispatcher) commit(w store.Write) {
+	d.wg.Add(1)
+	d.store.Commit(&store.Batch{Token: d.token, Writes: []store.Write{w}}, func(err error) {
+		defer d.wg.Done()
+		if err != nil { // the row is as it was: it is tried again at the next start
+			d.log.Error("the outbox could not be written", "error", err)
+		}
+	})
+}

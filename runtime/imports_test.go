@@ -1,0 +1,98 @@
+package runtime_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "chat.example.com.ai/"
+
+// level is a package's place in the order of imports; a package may import those
+// of a higher level only.
+var level = map[string]int{
+	"cmd/runtime":     0,
+	"cmd/bench":       0,
+	"api":             1,
+	"runtime/object":  2,
+	"runtime/script":  3,
+	"runtime/socket":  3,
+	"runtime/event":   3,
+	"runtime/cluster": 3,
+	"store":           4,
+	"runtime/key":     5,
+	"runtime":         6,
+}
+
+// owners are the packages that may import a third-party library, by the
+// beginning of its path.
+var owners = map[string][]string{
+	"github.com/dop251/goja":        {"runtime/script"},
+	"github.com/dop251/goja_nodejs": {"runtime/script"},
+	"github.com/evanw/esbuild":      {"runtime/script"},
+	"github.com/dlclark/regexp2":    {"runtime/script"},
+	"github.com/google/uuid":        {"runtime/script"},
+	"github.com/lxzan/gws":          {"runtime/socket", "cmd/bench"},
+	"golang.org/x/sys":              {"runtime/socket"},
+	"github.com/uptrace/bun":        {"store"},
+	"modernc.org/sqlite":            {"store"},
+	"github.com/gofrs/flock":        {"store"},
+	"github.com/oklog/ulid":         {"runtime/object"},
+	"github.com/prometheus":         {"api"},
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+	cmd.Dir = ".."
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	seen := 0
+	for dec.More() {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		seen++
+		name := strings.TrimPrefix(p.ImportPath, module)
+		from, ok := level[name]
+		if !ok {
+			t.Errorf("%s has no place in the order of imports", name)
+		}
+		for _, imported := range p.Imports {
+			if to, ours := strings.CutPrefix(imported, module); ours {
+				if level[to] <= from {
+					t.Errorf("%s imports %s, which is not to its right", name, to)
+				}
+				continue
+			}
+			if first, _, _ := strings.Cut(imported, "/"); !strings.Contains(first, ".") {
+				continue // the standard library
+			}
+			if !slices.Contains(ownersOf(imported), name) {
+				t.Errorf("%s imports %s, which belongs to %v", name, imported, ownersOf(imported))
+			}
+		}
+	}
+	if seen < 9 {
+		t.Errorf("saw %d packages only", seen)
+	}
+}
+
+func ownersOf(path string) []string {
+	for prefix, names := range owners {
+		if path == prefix || strings.HasPrefix(path, prefix+"/") {
+			return names
+		}
+	}
+	return nil
+}

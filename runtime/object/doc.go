@@ -1,0 +1,31 @@
+// Package object runs durable objects. An object has one owner, one inbox, its
+// own rows in the store, and, while it is awake, its own virtual machine.
+//
+// # A message's way
+//
+// An event enters an object's inbox and starts its goroutine, if there is none.
+// The goroutine takes one event at a time and runs it as a turn of the VM
+// (package script). What the turn wrote goes to the store as one batch; what it
+// did to the world waits. When the batch is durable the store's writer says so,
+// as a completion in the same inbox, and the turn is released: frames to
+// sockets, responses, calls, events.
+//
+// # Order
+//
+// Events of one object are handled one at a time, in the order they came. What
+// turns release leaves in the order of the turns, and within a turn in the order
+// it was made. An object goes on with its next event while its turns wait for
+// the disk, up to a bound; then it takes nothing new until a commit returns.
+//
+// # Goroutines
+//
+// An object's goroutine belongs to the Node, which waits for it in Close; it
+// exists only while the inbox has something that may enter. Timers call back
+// into the inbox and belong to the activation, which stops them when it ends.
+//
+// # Hibernation
+//
+// An activation that nothing pins is dropped after Config.HibernateAfter without
+// a turn. The sockets stay, with their tags and attachments. An object without
+// sockets is then forgotten entirely.
+package object

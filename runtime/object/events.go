@@ -1,0 +1,307 @@
+package object
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync/atomic"
+
+	"chat.example.com.ai/runtime/key"
+	"chat.example.com.ai/runtime/script"
+	"chat.example.com.ai/runtime/socket"
+	"chat.example.com.ai/store"
+)
+
+// Close codes that the runtime itself sends.
+const (
+	closeInternalError = 1011
+	closeTryAgainLater = 1013
+)
+
+// messageEvent is a message of a client.
+type messageEvent struct {
+	socket *socket.Socket
+	text   bool
+	data   []byte
+	passed bool // the socket's next message may come
+}
+
+// Message takes a message from a socket's reader. The next one of the same
+// socket comes when the scripts have had this one.
+func (o *Object) Message(s *socket.Socket, text bool, data []byte) {
+	o.offer(&messageEvent{socket: s, text: text, data: data}, false)
+}
+
+func (e *messageEvent) wakes(o *Object) bool {
+	return o.node.Scripts().HasHook(o.key.Type, "webSocketMessage")
+}
+
+func (e *messageEvent) ignored(*Object) { e.pass() }
+
+func (e *messageEvent) pass() {
+	if !e.passed {
+		e.passed = true
+		e.socket.Next()
+	}
+}
+
+func (e *messageEvent) enter(o *Object, act *activation) {
+	id := act.newTask("webSocketMessage", nil)
+	out := act.vm.Message(id, client{e.socket}, e.text, e.data)
+	e.data = nil
+	o.settle(act, out, e)
+	act.limit(id, lingering)
+	e.pass()
+}
+
+// refuse closes the socket: its message will not be answered, and the client can
+// send it again on another.
+func (e *messageEvent) refuse(err *script.Error) {
+	code := uint16(closeTryAgainLater)
+	if err.Name == script.OutOfServiceError {
+		code = closeInternalError
+	}
+	e.socket.Close(code, "try again later")
+	e.pass()
+}
+
+// closedEvent is the end of a socket.
+type closedEvent struct {
+	object *Object
+	socket *socket.Socket
+	code   uint16
+	reason string
+	clean  bool
+}
+
+// Closed takes the end of a socket from its reader.
+func (o *Object) Closed(s *socket.Socket, code uint16, reason string, clean bool) {
+	o.offer(&closedEvent{o, s, code, reason, clean}, false)
+}
+
+// A socket that never came to be, because its request failed, is not in the hub.
+func (e *closedEvent) wakes(o *Object) bool {
+	return o.hub.Has(e.socket) && o.node.Scripts().HasHook(o.key.Type, "webSocketClose")
+}
+
+func (e *closedEvent) ignored(o *Object) { o.hub.Remove(e.socket) }
+
+func (e *closedEvent) enter(o *Object, act *activation) {
+	id := act.newTask("webSocketClose", nil)
+	out := act.vm.Closed(id, client{e.socket}, e.code, e.reason, e.clean)
+	o.hub.Remove(e.socket)
+	o.settle(act, out, nil)
+	act.limit(id, lingering)
+}
+
+// refuse takes the socket off the list later, in the object's own goroutine.
+func (e *closedEvent) refuse(*script.Error) {
+	e.object.complete(func(o *Object) { o.hub.Remove(e.socket) })
+}
+
+// requestEvent is an HTTP request, and its waiting client.
+type requestEvent struct {
+	request *script.Request
+	result  chan result
+	state   atomic.Int32 // 0 waiting, 1 replied, 2 abandoned
+}
+
+type result struct {
+	response *script.Response
+	err      *script.Error
+}
+
+func (e *requestEvent) counted()           {}
+func (e *requestEvent) wakes(*Object) bool { return true }
+func (e *requestEvent) ignored(*Object)    {}
+
+func (e *requestEvent) enter(o *Object, act *activation) {
+	if e.state.Load() != 0 {
+		return // nobody waits any more
+	}
+	id := act.newTask("request", e)
+	o.settle(act, act.vm.Request(id, e.request), nil)
+	act.limit(id, taskTimeout)
+}
+
+func (e *requestEvent) reply(_ []byte, response *script.Response) {
+	if e.state.CompareAndSwap(0, 1) {
+		e.result <- result{response: response}
+	} else if s := response.Socket; s != nil {
+		s.(client).Drop(closeInternalError, "")
+	}
+}
+
+func (e *requestEvent) refuse(err *script.Error) {
+	if e.state.CompareAndSwap(0, 1) {
+		e.result <- result{err: err}
+	}
+}
+
+// callEvent is a live call of another object.
+type callEvent struct {
+	trip *roundTrip
+	op   int
+}
+
+func (e *callEvent) counted()           {}
+func (e *callEvent) wakes(*Object) bool { return true }
+func (e *callEvent) ignored(*Object)    {}
+
+func (e *callEvent) enter(o *Object, act *activation) {
+	in, ready, err := e.trip.incoming(e.op, act.vm, func() { o.offer(e, true) })
+	if !ready {
+		return // an argument is the result of a call that isn't there yet
+	}
+	if err != nil {
+		e.trip.finished(e.op, nil, err)
+		e.refuse(err)
+		return
+	}
+	id := act.newTask("call "+in.Path[0], e)
+	o.settle(act, act.vm.Call(id, in), nil)
+	act.limit(id, taskTimeout)
+}
+
+func (e *callEvent) reply(value []byte, _ *script.Response) { e.trip.answer(e.op, value, nil) }
+func (e *callEvent) refuse(err *script.Error) {
+	e.trip.finished(e.op, nil, err)
+	e.trip.answer(e.op, nil, err)
+}
+
+// deliveryEvent brings something of the outbox: an event to a handler, or a
+// durable call.
+type deliveryEvent struct {
+	delivery store.Delivery
+	done     func(error)
+	called   atomic.Bool
+}
+
+func (e *deliveryEvent) wakes(*Object) bool { return true }
+func (e *deliveryEvent) ignored(*Object)    {}
+
+func (e *deliveryEvent) enter(o *Object, act *activation) {
+	d := e.delivery
+	if d.Kind == store.CallDelivery {
+		in, err := script.DecodeCall(d)
+		if err != nil {
+			e.end(&script.Error{Name: "Error", Message: "the stored call cannot be read: " + err.Error(), Permanent: true})
+			return
+		}
+		id := act.newTask("call "+d.Type, e)
+		o.settle(act, act.vm.Call(id, in), nil)
+		act.limit(id, taskTimeout)
+		return
+	}
+	id := act.newTask("event "+d.Type, e)
+	o.settle(act, act.vm.Event(id, d.Seq, d.Handler, d.Hops, script.Event{
+		ID: d.ID, Type: d.Type, Source: d.Source, Data: d.Data, At: d.At, Attempt: d.Attempts + 1,
+	}), nil)
+	act.limit(id, taskTimeout)
+}
+
+func (e *deliveryEvent) reply([]byte, *script.Response) { e.end(nil) }
+func (e *deliveryEvent) refuse(err *script.Error)       { e.end(err) }
+
+// end reports once. A nil *script.Error is a nil error.
+func (e *deliveryEvent) end(err *script.Error) {
+	if !e.called.CompareAndSwap(false, true) {
+		return
+	}
+	if err == nil {
+		e.done(nil)
+		return
+	}
+	e.done(err)
+}
+
+// Request gives a request to an object and waits for the response, for as long
+// as ctx allows. The error is a *script.Error: OverloadedError and
+// script.UnavailableError may be tried again.
+func (n *Node) Request(ctx context.Context, k key.Key, r *script.Request) (*Response, error) {
+	o := n.Object(k)
+	e := &requestEvent{request: r, result: make(chan result, 1)}
+	for {
+		wait, full := o.full()
+		if !full {
+			break
+		}
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return nil, script.NewError(script.OverloadedError, "%s has %d requests and calls waiting", k, maxInbox)
+		}
+	}
+	for !o.offer(e, true) {
+		o = n.Object(k)
+	}
+	select {
+	case r := <-e.result:
+		return r.unwrap()
+	case <-ctx.Done():
+		if e.state.CompareAndSwap(0, 2) {
+			return nil, script.NewError(script.TimeoutError, "no response in time")
+		}
+		return (<-e.result).unwrap()
+	}
+}
+
+// Response is what an object answers a request with. If Socket is not nil, the
+// caller upgrades the connection to it.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   []byte
+	Socket *socket.Socket
+}
+
+func (r result) unwrap() (*Response, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	out := &Response{Status: r.response.Status, Header: r.response.Header, Body: r.response.Body}
+	if s := r.response.Socket; s != nil {
+		out.Socket = s.(client).Socket
+	}
+	return out, nil
+}
+
+// Deliver brings a delivery of the outbox to its target; done is called once,
+// with the error of a *script.Error if it failed.
+func (n *Node) Deliver(d store.Delivery, done func(error)) {
+	e := &deliveryEvent{delivery: d, done: done}
+	if n.closing.Load() {
+		e.refuse(script.NewError(script.UnavailableError, "the program is stopping"))
+		return
+	}
+	for !n.Object(d.Target).offer(e, false) {
+	}
+}
+
+// encoded arguments of an op whose references are filled in.
+func resolveArgs(op script.Op, results []opResult, vm *script.VM) (args []json.RawMessage, err *script.Error) {
+	for _, a := range op.Args {
+		if a.Ref == 0 {
+			args = append(args, a.Value)
+			continue
+		}
+		r := results[a.Ref-1]
+		if r.err != nil {
+			return nil, r.err
+		}
+		value := json.RawMessage(r.value)
+		if len(value) == 0 {
+			value = undefined
+		}
+		if len(a.Path) > 0 {
+			if value, err = vm.Pick(value, a.Path); err != nil {
+				return nil, err
+			}
+		}
+		args = append(args, value)
+	}
+	return args, nil
+}
+
+// undefined is how a VM encodes that value.
+var undefined = json.RawMessage(`{"$undefined":1}`)

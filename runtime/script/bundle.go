@@ -1,0 +1,161 @@
+package script
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/evanw/esbuild/pkg/api"
+)
+
+// scriptFiles lists the scripts of a folder in path order, slash-separated and
+// relative to it: every .js, .mjs, .ts and .mts, except declarations, tests,
+// what starts with _ or a dot, and the folders lib and node_modules, which the
+// others may import from.
+func scriptFiles(folder string) ([]string, error) {
+	var files []string
+	err := filepath.WalkDir(folder, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := d.Name()
+		if p != folder && (strings.HasPrefix(name, "_") || strings.HasPrefix(name, ".")) {
+			if d.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if d.IsDir() {
+			if p != folder && (name == "lib" || name == "node_modules") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if isScript(name) {
+			rel, err := filepath.Rel(folder, p)
+			if err != nil {
+				return err
+			}
+			files = append(files, filepath.ToSlash(rel))
+		}
+		return nil
+	})
+	slices.Sort(files)
+	return files, err
+}
+
+func isScript(name string) bool {
+	ext := path.Ext(name)
+	switch ext {
+	case ".js", ".mjs", ".ts", ".mts":
+	default:
+		return false
+	}
+	stem := strings.TrimSuffix(name, ext)
+	return !strings.HasSuffix(stem, ".d") && !strings.HasSuffix(stem, ".test")
+}
+
+// bundle makes one self-contained CommonJS function of each script, with the
+// author's positions in an inline source map. dotdo stays an import: the VM
+// provides it.
+func bundle(folder string, files []string) (map[string]string, error) {
+	abs, err := filepath.Abs(folder)
+	if err != nil {
+		return nil, err
+	}
+	abs, err = filepath.EvalSymlinks(abs) // esbuild reports real paths
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]api.EntryPoint, len(files))
+	for i, f := range files {
+		// The output is named after the whole file name: a.js and a.ts may stand side by side.
+		entries[i] = api.EntryPoint{InputPath: "./" + f, OutputPath: f}
+	}
+	result := api.Build(api.BuildOptions{
+		AbsWorkingDir:       abs,
+		EntryPointsAdvanced: entries,
+		Outdir:              abs,
+		Bundle:              true,
+		Format:              api.FormatCommonJS,
+		Platform:            api.PlatformNeutral,
+		MainFields:          []string{"module", "main"},
+		External:            []string{"dotdo"},
+		Target:              api.ES2022,
+		// What goja doesn't know, esbuild writes in terms of what it does.
+		Supported: map[string]bool{
+			"async-generator": false, "for-await": false, "top-level-await": false,
+			"dynamic-import": false, "import-meta": false, "decorators": false, "using": false,
+		},
+		Sourcemap:      api.SourceMapInline,
+		SourcesContent: api.SourcesContentExclude,
+		Banner:         map[string]string{"js": "(function (exports, require, module) {"},
+		Footer:         map[string]string{"js": "})"},
+		LogLevel:       api.LogLevelSilent,
+		TsconfigRaw:    "{}", // an editor's jsconfig.json says nothing about how scripts run
+	})
+	if len(result.Errors) > 0 {
+		return nil, bundleError(result.Errors)
+	}
+	code := make(map[string]string, len(files))
+	for _, out := range result.OutputFiles {
+		rel, err := filepath.Rel(abs, out.Path)
+		if err != nil {
+			return nil, err
+		}
+		code[strings.TrimSuffix(filepath.ToSlash(rel), ".js")] = string(out.Contents)
+	}
+	return code, nil
+}
+
+// bundleError makes one Error of the first of esbuild's messages; how many more
+// there are is in its message.
+func bundleError(messages []api.Message) *Error {
+	m := messages[0]
+	e := &Error{Name: "SyntaxError", Message: m.Text}
+	if loc := m.Location; loc != nil {
+		e.File, e.Line, e.Column = filepath.ToSlash(loc.File), loc.Line, loc.Column+1
+		if loc.LineText != "" {
+			e.Stack = codeFrame(loc.Line, loc.Column+1, loc.LineText)
+		}
+	}
+	if n := len(messages) - 1; n > 0 {
+		e.Message += fmt.Sprintf(" (and %d more)", n)
+	}
+	return e
+}
+
+// codeFrame shows a line with a caret under the column.
+func codeFrame(line, column int, text string) string {
+	pad := []rune{}
+	for i, r := range text {
+		if i >= column-1 {
+			break
+		}
+		if r != '\t' {
+			r = ' '
+		}
+		pad = append(pad, r)
+	}
+	number := fmt.Sprintf("%5d | ", line)
+	return number + text + "\n" + strings.Repeat(" ", len(number)-2) + "| " + string(pad) + "^"
+}
+
+// sourceFrame is codeFrame for a position in a file of the scripts folder.
+func sourceFrame(folder string, e *Error) string {
+	data, err := os.ReadFile(filepath.Join(folder, filepath.FromSlash(e.File)))
+	if err != nil {
+		return "" // a frame is a courtesy
+	}
+	n := 0
+	for text := range strings.Lines(string(data)) {
+		if n++; n == e.Line {
+			return codeFrame(e.Line, e.Column, strings.TrimRight(text, "\r\n"))
+		}
+	}
+	return ""
+}

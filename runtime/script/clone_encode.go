@@ -1,0 +1,265 @@
+package script
+
+import (
+	"bytes"
+	"encoding/base64"
+	"slices"
+	"strconv"
+
+	"github.com/dop251/goja"
+)
+
+// The encoding of values that leave a VM, for storage, calls, events and
+// attachments: JSON, with tags for what JSON lacks.
+//
+//	{"$date":ms}                           Date; null if it is invalid
+//	{"$undefined":1}                       undefined, where it isn't a property of a plain object
+//	{"$number":"NaN"}                      also Infinity, -Infinity, -0
+//	{"$bigint":"123"}                      BigInt
+//	{"$bytes":"base64","type":"DataView"}  ArrayBuffer, or the part of it that a view shows
+//	{"$map":[[k,v]]}  {"$set":[v]}         Map, Set
+//	{"$error":{"name","message","stack"}}  Error
+//	{"$regexp":["source","flags"]}         RegExp
+//	{"$object":{...}}                      a plain object whose first key begins with $
+//
+// Number, String and Boolean objects become primitives. An object that is there
+// twice becomes two. Lone surrogates in strings survive, as \u escapes; in names
+// of properties goja cannot look them up, and such a property is left out.
+
+// encode copies a value out of the VM. limit is the most bytes that it may take.
+// err is what a script would catch: DataCloneError for what cannot leave (a
+// function, a Symbol, a host object, a cycle), RangeError for what is too large
+// or nested deeper than 500.
+func (vm *VM) encode(v goja.Value, limit int) (data []byte, err error) {
+	w := encoder{vm: vm, limit: limit}
+	if ex := vm.rt.Try(func() { w.value(v) }); ex != nil {
+		return nil, ex
+	}
+	return w.done(), nil
+}
+
+// encodeFields encodes the own enumerable properties of an object, except those
+// that skip names, as an object that decodeInto reads. It throws what encode returns.
+func (vm *VM) encodeFields(o *goja.Object, skip func(key string) bool, limit int) []byte {
+	w := encoder{vm: vm, limit: limit}
+	w.enter(o)
+	w.out = append(w.out, '{')
+	w.fields(o, skip, false)
+	w.out = append(w.out, '}')
+	w.checkSize()
+	return w.done()
+}
+
+type encoder struct {
+	vm    *VM
+	out   []byte
+	path  []*goja.Object // the objects around what is being written
+	count int
+	limit int
+}
+
+// done returns what was written without much unused room: it may be kept long.
+func (w *encoder) done() []byte {
+	if cap(w.out)-len(w.out) > len(w.out)/4 {
+		return bytes.Clone(w.out)
+	}
+	return w.out
+}
+
+func (w *encoder) value(v goja.Value) {
+	if w.count++; w.count%checkEvery == 0 {
+		w.vm.checkTime()
+	}
+	switch kindOf(v) {
+	case undefinedKind:
+		w.out = append(w.out, `{"$undefined":1}`...)
+	case nullKind:
+		w.out = append(w.out, "null"...)
+	case boolKind:
+		w.out = strconv.AppendBool(w.out, v.ToBoolean())
+	case intKind:
+		w.out = strconv.AppendInt(w.out, v.ToInteger(), 10)
+	case floatKind:
+		w.number(v)
+	case stringKind:
+		s := v.(goja.String)
+		if s.Length() > w.limit {
+			w.tooLarge()
+		}
+		w.out = appendQuoted(w.out, s)
+	case bigintKind:
+		w.out = append(w.out, `{"$bigint":"`...)
+		w.out = append(w.out, v.String()...)
+		w.out = append(w.out, `"}`...)
+	case symbolKind:
+		w.vm.dataCloneError("a Symbol")
+	case objectKind:
+		w.object(v.(*goja.Object))
+	}
+	w.checkSize()
+}
+
+func (w *encoder) number(v goja.Value) {
+	f := v.ToFloat()
+	switch {
+	case f == 0: // zero is an integer, so this is -0
+		w.out = append(w.out, `{"$number":"-0"}`...)
+	case goja.IsNaN(v) || goja.IsInfinity(v):
+		w.out = append(w.out, `{"$number":"`...)
+		w.out = append(w.out, v.String()...)
+		w.out = append(w.out, `"}`...)
+	default:
+		w.out = appendNumber(w.out, v)
+	}
+}
+
+func (w *encoder) checkSize() {
+	if len(w.out) > w.limit {
+		w.tooLarge()
+	}
+}
+
+func (w *encoder) tooLarge() {
+	w.vm.throwError("RangeError", "the value is larger than the limit of %d bytes", w.limit)
+}
+
+// enter begins an object that holds others.
+func (w *encoder) enter(o *goja.Object) {
+	if slices.Contains(w.path, o) {
+		w.vm.dataCloneError("a value that contains itself")
+	}
+	if len(w.path) == maxDepth {
+		w.vm.cloneTooDeep()
+	}
+	w.path = append(w.path, o)
+}
+
+func (w *encoder) leave() { w.path = w.path[:len(w.path)-1] }
+
+func (w *encoder) object(o *goja.Object) {
+	switch w.vm.classify(o) {
+	case plainClass:
+		w.enter(o)
+		w.out = append(w.out, '{')
+		w.fields(o, nil, true)
+		w.out = append(w.out, '}')
+		w.leave()
+	case arrayClass:
+		w.enter(o)
+		w.out = append(w.out, '[')
+		for i, n := int64(0), length(o); i < n; i++ {
+			if i > 0 {
+				w.out = append(w.out, ',')
+			}
+			w.value(o.Get(strconv.FormatInt(i, 10)))
+		}
+		w.out = append(w.out, ']')
+		w.leave()
+	case mapClass:
+		w.entries("Map", o, `{"$map":[`, func(k, v goja.Value) {
+			w.out = append(w.out, '[')
+			w.value(k)
+			w.out = append(w.out, ',')
+			w.value(v)
+			w.out = append(w.out, ']')
+		})
+	case setClass:
+		w.entries("Set", o, `{"$set":[`, func(k, _ goja.Value) { w.value(k) })
+	default:
+		w.leaf(o)
+	}
+}
+
+func (w *encoder) entries(class string, o *goja.Object, open string, write func(k, v goja.Value)) {
+	w.enter(o)
+	w.out = append(w.out, open...)
+	first := true
+	w.vm.eachEntry(class, o, func(k, v goja.Value) {
+		if !first {
+			w.out = append(w.out, ',')
+		}
+		first = false
+		write(k, v)
+	})
+	w.out = append(w.out, "]}"...)
+	w.leave()
+}
+
+// fields writes the properties of a plain object. With escape, they go into
+// $object if the first could be taken for a tag.
+func (w *encoder) fields(o *goja.Object, skip func(string) bool, escape bool) {
+	first, escaped := true, false
+	for _, key := range o.Keys() {
+		if skip != nil && skip(key) {
+			continue
+		}
+		v := o.Get(key)
+		if missing(v) {
+			continue
+		}
+		if !first {
+			w.out = append(w.out, ',')
+		} else if escape && key != "" && key[0] == '$' {
+			w.out = append(w.out, `"$object":{`...)
+			escaped = true
+		}
+		first = false
+		w.out = appendQuotedText(w.out, key)
+		w.out = append(w.out, ':')
+		w.value(v)
+	}
+	if escaped {
+		w.out = append(w.out, '}')
+	}
+}
+
+func (w *encoder) leaf(o *goja.Object) {
+	vm := w.vm
+	switch class := vm.classify(o); class {
+	case dateClass:
+		w.out = append(w.out, `{"$date":`...)
+		if ms, ok := dateOf(o); ok {
+			w.out = strconv.AppendInt(w.out, ms, 10)
+		} else {
+			w.out = append(w.out, "null"...)
+		}
+		w.out = append(w.out, '}')
+	case regexpClass:
+		w.out = append(w.out, `{"$regexp":[`...)
+		w.out = appendQuotedText(w.out, vm.text(o.Get("source")))
+		w.out = append(w.out, ',')
+		w.out = appendQuotedText(w.out, vm.text(o.Get("flags")))
+		w.out = append(w.out, "]}"...)
+	case errorClass:
+		f := vm.errorFieldsOf(o)
+		w.out = append(w.out, `{"$error":{"name":`...)
+		w.out = appendQuotedText(w.out, f.name)
+		w.out = append(w.out, `,"message":`...)
+		w.out = appendQuotedText(w.out, f.message)
+		if f.stack != "" {
+			w.out = append(w.out, `,"stack":`...)
+			w.out = appendQuotedText(w.out, f.stack)
+		}
+		w.out = append(w.out, "}}"...)
+	case bufferClass, typedClass, dataViewClass:
+		name := "ArrayBuffer"
+		if class == typedClass {
+			name = viewName(o)
+		} else if class == dataViewClass {
+			name = "DataView"
+		}
+		data, _ := vm.bytesOf(o)
+		if len(data) > w.limit {
+			w.tooLarge()
+		}
+		w.out = append(w.out, `{"$bytes":"`...)
+		w.out = base64.StdEncoding.AppendEncode(w.out, data)
+		w.out = append(w.out, `","type":"`...)
+		w.out = append(w.out, name...)
+		w.out = append(w.out, `"}`...)
+	case boxedClass:
+		w.value(vm.unbox(o))
+	default:
+		vm.dataCloneError(vm.whatIs(o))
+	}
+}

@@ -1,0 +1,114 @@
+package script
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dop251/goja"
+
+	"chat.example.com.ai/runtime/key"
+)
+
+// discover runs a module once, in a VM that belongs to no object, to learn what
+// it defines: its part, its routes, its event handlers.
+func (s *Set) discover(m *module) error {
+	vm := s.newVM(nil)
+	vm.found = m
+	var part *goja.Object
+	out := vm.run(func() {
+		part = vm.partOf(m, vm.load(m))
+		if part == nil {
+			return
+		}
+		m.hasPart = true
+		vm.discoverMembers(m, part)
+	})
+	if out.Err != nil {
+		return withFile(out.Err, m.file)
+	}
+	if part == nil || !slices.Contains(m.hooks, "onRequest") {
+		return nil
+	}
+	out = vm.run(func() {
+		vm.app = vm.newApp()
+		this := vm.rt.NewObject()
+		must(this.Set("app", vm.app.self))
+		f, _ := goja.AssertFunction(part.Get("onRequest"))
+		_, err := f(this)
+		vm.check(err)
+	})
+	if out.Err != nil {
+		return withFile(out.Err, m.file)
+	}
+	return m.discoverRoutes(vm.app.host.(*app))
+}
+
+// withFile gives an error without a position the file it came from.
+func withFile(e *Error, file string) *Error {
+	if e.File == "" {
+		e.File, e.Line, e.Column = file, 1, 1
+	}
+	return e
+}
+
+func (vm *VM) discoverMembers(m *module, part *goja.Object) {
+	for _, name := range part.GetOwnPropertyNames() {
+		switch {
+		case name == "$type":
+			m.noun = vm.metaString(name, part.Get(name))
+			if !key.ValidType(m.noun) || m.noun == HandlerNoun {
+				vm.throwType("$type: %q cannot be a noun: a capital letter, then letters and digits", m.noun)
+			}
+		case name == "indexes":
+			vm.rt.ForOf(part.Get(name), func(v goja.Value) bool {
+				m.indexes = append(m.indexes, vm.metaString("an index", v))
+				return true
+			})
+		case slices.Contains(lifecycle, name):
+			if _, ok := goja.AssertFunction(part.Get(name)); !ok {
+				vm.throwType("%s must be a method", name)
+			}
+			m.hooks = append(m.hooks, name)
+		case slices.Contains(reservedMembers, name):
+			vm.throwType("%s belongs to every object: a part cannot define it", name)
+		default:
+			m.members = append(m.members, name)
+		}
+	}
+}
+
+// discoverRoutes turns registrations into routes: the first path parameter names
+// the object, its name is the noun.
+func (m *module) discoverRoutes(a *app) error {
+	for _, r := range a.routes {
+		if r.middleware {
+			continue
+		}
+		for _, reserved := range reservedPaths {
+			if r.path == reserved || strings.HasPrefix(r.path, reserved+"/") {
+				return &Error{Name: "Error", File: m.file, Line: 1, Column: 1,
+					Message: fmt.Sprintf("the route %s %s is the runtime's own", r.method, r.path)}
+			}
+		}
+		route := &Route{Method: r.method, Path: r.path, Noun: m.noun, File: m.file, pattern: r.pattern}
+		if params := r.pattern.Params(); len(params) > 0 {
+			route.Param = params[0]
+			if route.Noun == "" {
+				route.Noun = strings.ToUpper(params[0][:1]) + params[0][1:]
+			}
+		} else if route.Noun == "" {
+			route.Noun = DefaultNoun
+		}
+		if _, err := key.New(route.Noun, DefaultObject); err != nil || route.Noun == HandlerNoun {
+			if err == nil {
+				err = errors.New("the noun is reserved")
+			}
+			return &Error{Name: "Error", File: m.file, Line: 1, Column: 1,
+				Message: fmt.Sprintf("the route %s %s leads to no noun: %v", r.method, r.path, err)}
+		}
+		m.routes = append(m.routes, route)
+	}
+	return nil
+}

@@ -1,0 +1,210 @@
+package script
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/dop251/goja"
+
+	"chat.example.com.ai/runtime/key"
+	"chat.example.com.ai/store"
+)
+
+// maxEvent bounds the encoded data of one event.
+const maxEvent = 1 << 20
+
+// hostGlobals are the globals that belong to the runtime rather than the web.
+var hostGlobals = map[string]func(vm *VM) goja.Value{
+	"WebSocketPair":                newWebSocketPair,
+	"WebSocket":                    newWebSocketGlobal,
+	"WebSocketRequestResponsePair": newAutoResponsePair,
+	"setTimeout":                   newSetTimer("setTimeout", false),
+	"setInterval":                  newSetTimer("setInterval", true),
+	"clearTimeout":                 newClearTimer,
+	"clearInterval":                newClearTimer,
+	"console":                      newConsole,
+	"extractMentions":              newExtractMentions,
+}
+
+// dotdoModule is what import … from 'dotdo' gives.
+func (vm *VM) dotdoModule() *goja.Object {
+	if vm.dotdo == nil {
+		o := vm.rt.NewObject()
+		must(o.Set("$", vm.dollarObject()))
+		must(o.Set("DO", vm.newNative(doClass, nil).self))
+		must(o.Set("extractMentions", vm.rt.GlobalObject().Get("extractMentions")))
+		vm.dotdo = o
+	}
+	return vm.dotdo
+}
+
+// doClass is DO, of which scripts know extend.
+var doClass = &class{
+	name: "DO",
+	methods: map[string]method{
+		"extend": func(vm *VM, this *native, call goja.FunctionCall) goja.Value {
+			part, ok := call.Argument(0).(*goja.Object)
+			switch {
+			case !ok:
+				vm.throwType("DO.extend takes an object of methods")
+			case vm.loading == nil:
+				vm.throwType("DO.extend is for the top level of a script")
+			case vm.extended != nil:
+				vm.throwType("a script has one DO.extend({...}), its default export")
+			}
+			vm.extended = part
+			return part
+		},
+	},
+}
+
+func (vm *VM) dollarObject() goja.Value {
+	if vm.dollar == nil {
+		vm.dollar = vm.newNative(dollarClass, nil)
+		// A noun is any property that looks like one: $.User is a function of an id.
+		vm.dollar.fallback = func(name string) goja.Value {
+			if !key.ValidType(name) {
+				return nil
+			}
+			f := vm.rt.ToValue(func(call goja.FunctionCall) goja.Value {
+				id := call.Argument(0)
+				if goja.IsUndefined(id) || goja.IsNull(id) {
+					vm.throwType("$.%s(id): the id is %s", name, id)
+				}
+				target, err := key.New(name, id.String())
+				if err != nil {
+					vm.throwType("$.%s(id): %v", name, err)
+				}
+				return vm.newStub(&stub{target: target})
+			})
+			return f
+		}
+	}
+	return vm.dollar.self
+}
+
+// dollarClass is $.
+var dollarClass = &class{
+	name: "$",
+	methods: map[string]method{
+		"send": dollarSend,
+	},
+	getters: map[string]getter{
+		"on": func(vm *VM, _ *native) goja.Value { return vm.newOn("", false) },
+	},
+}
+
+// newOn is $.on, and $.on.Noun one step further.
+func (vm *VM) newOn(noun string, hasNoun bool) goja.Value {
+	n := vm.newNative(onClass, nil)
+	n.fallback = func(name string) goja.Value {
+		if !hasNoun {
+			if name != "*" && !key.ValidType(name) {
+				vm.throwType("$.on.%s: a noun begins with a capital letter", name)
+			}
+			return vm.newOn(name, true)
+		}
+		if name != "*" && !verbRE.MatchString(name) {
+			vm.throwType("$.on.%s.%s: a verb is a word of letters and digits", noun, name)
+		}
+		return vm.rt.ToValue(func(call goja.FunctionCall) goja.Value {
+			vm.on(noun, name, call)
+			return goja.Undefined()
+		})
+	}
+	return n.self
+}
+
+var onClass = &class{name: "$.on"}
+
+var verbRE = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,63}$`)
+
+// on registers an event handler, in a VM of handlers or while scripts are looked
+// at. In an object's VM it does nothing.
+func (vm *VM) on(noun, verb string, call goja.FunctionCall) {
+	f, ok := goja.AssertFunction(call.Argument(0))
+	if !ok {
+		vm.throwType("$.on.%s.%s takes a function", noun, verb)
+	}
+	if vm.loading == nil {
+		vm.throwType("$.on.%s.%s is for the top level of a script", noun, verb)
+	}
+	if vm.found == nil && vm.handlers == nil {
+		return
+	}
+	name := ""
+	if o, ok := call.Argument(1).(*goja.Object); ok {
+		for _, option := range o.Keys() {
+			switch option {
+			case "name":
+				name = vm.metaString("name", o.Get(option))
+			default:
+				vm.throwType("$.on.%s.%s: unknown option %q", noun, verb, option)
+			}
+		}
+	}
+	if name == "" {
+		name = vm.loading.file + "#" + noun + "." + verb
+		if n := vm.unnamed[name]; n > 0 { // a second one in the same file
+			name += "#" + strconv.Itoa(n+1)
+		}
+		if vm.unnamed == nil {
+			vm.unnamed = make(map[string]int)
+		}
+		vm.unnamed[vm.loading.file+"#"+noun+"."+verb]++
+	}
+	if vm.handlers != nil {
+		vm.handlers[name] = f
+		return
+	}
+	vm.found.handlers = append(vm.found.handlers, Handler{
+		Name: name, File: vm.loading.file, Noun: noun, Verb: verb,
+		Object: key.Key{Type: HandlerNoun, ID: vm.loading.file},
+	})
+}
+
+// dollarSend is $.send('Noun.verb', data): the event commits with the turn.
+func dollarSend(vm *VM, _ *native, call goja.FunctionCall) goja.Value {
+	vm.needHost("$.send")
+	typ, ok := stringOf(call.Argument(0))
+	noun, verb, cut := strings.Cut(typ, ".")
+	if !ok || !cut || !key.ValidType(noun) || !verbRE.MatchString(verb) {
+		vm.throwType("$.send: an event type is Noun.verb, not %s", vm.describe(call.Argument(0)))
+	}
+	data, err := vm.encode(call.Argument(1), maxEvent)
+	vm.check(err)
+	id := vm.host.NewID()
+	for _, h := range vm.host.HandlersOf(typ) {
+		vm.addDelivery(store.Delivery{
+			Kind:    store.EventDelivery,
+			Target:  h.Object,
+			Handler: h.Name,
+			ID:      id,
+			Type:    typ,
+			Data:    data,
+			Hops:    vm.hops() + 1,
+		})
+	}
+	return vm.rt.ToValue(id)
+}
+
+// mentionRE finds @name where no word character stands before it, so that an
+// address is no mention.
+var mentionRE = regexp.MustCompile(`(?:^|[^\pL\pN_@.])@([\pL\pN_](?:[\pL\pN_.-]{0,62}[\pL\pN_])?)`)
+
+// newExtractMentions is extractMentions(text): the names mentioned as @name, each once.
+func newExtractMentions(vm *VM) goja.Value {
+	return vm.rt.ToValue(func(call goja.FunctionCall) goja.Value {
+		text, _ := stringOf(call.Argument(0))
+		names := []any{}
+		seen := map[string]bool{}
+		for _, m := range mentionRE.FindAllStringSubmatch(text, -1) {
+			if !seen[m[1]] {
+				seen[m[1]] = true
+				names = append(names, m[1])
+			}
+		}
+		return vm.rt.NewArray(names...)
+	})
+}

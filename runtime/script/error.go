@@ -1,0 +1,215 @@
+package script
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/dop251/goja"
+)
+
+// Error is an error that a script caused, with the author's position.
+type Error struct {
+	Name    string // TypeError, TimeoutError, ...
+	Message string
+	File    string // relative to the scripts folder; "" if unknown
+	Line    int    // from 1
+	Column  int    // from 1
+	Stack   string // one frame a line, innermost first
+	// Permanent: another attempt would end the same way.
+	Permanent bool
+	// Remote: it happened in another object, which has reported it.
+	Remote bool
+}
+
+func (e *Error) Error() string {
+	s := e.Message
+	if e.Name != "" && e.Name != "Error" {
+		s = e.Name + ": " + s
+	}
+	if p := e.Position(); p != "" {
+		s = p + ": " + s
+	}
+	return s
+}
+
+// Position is file:line:column, or "" if it is not known.
+func (e *Error) Position() string {
+	if e.File == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d:%d", e.File, e.Line, e.Column)
+}
+
+// Names of errors that the runtime itself raises.
+const (
+	TimeoutError    = "TimeoutError"    // a turn, call or request took too long
+	LimitError      = "LimitError"      // a turn collected more than it may
+	OverloadedError = "OverloadedError" // an inbox is full
+	HibernatedError = "AbortError"      // the activation that waited is gone
+	// UnavailableError: the program stops, or a commit failed. Try again.
+	UnavailableError = "UnavailableError"
+	// OutOfServiceError: a turn of the object cannot be interrupted.
+	OutOfServiceError = "OutOfServiceError"
+	internalError     = "InternalError" // a bug of the runtime
+)
+
+// IsPermanent reports whether another attempt would end the same way.
+func (e *Error) IsPermanent() bool { return e.Permanent }
+
+// IsTransient reports whether the error is none of what was tried: it says
+// nothing about another attempt.
+func (e *Error) IsTransient() bool {
+	switch e.Name {
+	case UnavailableError, OverloadedError, OutOfServiceError:
+		return true
+	}
+	return false
+}
+
+// NewError makes an error without a position.
+func NewError(name, format string, args ...any) *Error {
+	return &Error{Name: name, Message: fmt.Sprintf(format, args...)}
+}
+
+// Columns in goja's frames come from source maps, where they begin at 0.
+
+// frameRE finds a position in a line of a goja stack: "at name (file:line:col(pc))".
+var frameRE = regexp.MustCompile(`([^\s()]+):(\d+):(\d+)(?:\(\d+\))?\)?\s*$`)
+
+// toError turns what goja returned or threw into an Error.
+func (vm *VM) toError(err error) *Error {
+	var interrupted *goja.InterruptedError
+	if errors.As(err, &interrupted) {
+		e := &Error{Name: TimeoutError, Message: fmt.Sprint(interrupted.Value())}
+		if cause, ok := interrupted.Value().(*Error); ok {
+			e = &Error{Name: cause.Name, Message: cause.Message}
+		}
+		e.fromFrames(interrupted.Stack())
+		return e
+	}
+	var overflow *goja.StackOverflowError
+	if errors.As(err, &overflow) {
+		e := &Error{Name: "RangeError", Message: "Maximum call stack size exceeded"}
+		e.fromFrames(overflow.Stack())
+		return e
+	}
+	var exception *goja.Exception
+	if errors.As(err, &exception) {
+		e := vm.errorOf(exception.Value())
+		if e.File == "" {
+			e.fromFrames(exception.Stack())
+		}
+		return e
+	}
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
+	return &Error{Name: internalError, Message: err.Error()}
+}
+
+// errorOf describes a thrown or rejected value. The value's own properties are
+// read with care: a script may have made them getters that throw.
+func (vm *VM) errorOf(v goja.Value) *Error {
+	o, ok := v.(*goja.Object)
+	if !ok {
+		if v == nil {
+			v = goja.Undefined()
+		}
+		return &Error{Name: "Error", Message: "thrown: " + vm.describe(v)}
+	}
+	e := &Error{Name: "Error"}
+	if s, ok := vm.stringProperty(o, "name"); ok {
+		e.Name = s
+	}
+	if s, ok := vm.stringProperty(o, "message"); ok {
+		e.Message = s
+	} else {
+		e.Message = "thrown: an object without a message"
+	}
+	if pos, ok := vm.stringProperty(o, "position"); ok { // of a call that failed elsewhere
+		e.setPosition(pos)
+		e.Remote = e.File != ""
+	}
+	if s, ok := vm.stringProperty(o, "stack"); ok {
+		var frames []string
+		for line := range strings.Lines(s) {
+			m := frameRE.FindStringSubmatchIndex(strings.TrimRight(line, "\n"))
+			if m == nil || line[m[2]] == '<' || !strings.Contains(line, "at ") {
+				continue
+			}
+			file := line[m[2]:m[3]]
+			row, _ := strconv.Atoi(line[m[4]:m[5]])
+			column, _ := strconv.Atoi(line[m[6]:m[7]])
+			column++
+			frames = append(frames, strings.TrimSpace(fmt.Sprintf("%s:%d:%d)", line[:m[3]], row, column)))
+			if e.File == "" {
+				e.File, e.Line, e.Column = file, row, column
+			}
+		}
+		e.Stack = strings.Join(frames, "\n")
+	}
+	return e
+}
+
+func (e *Error) setPosition(pos string) {
+	m := frameRE.FindStringSubmatch(pos)
+	if m == nil {
+		return
+	}
+	e.File = m[1]
+	e.Line, _ = strconv.Atoi(m[2])
+	e.Column, _ = strconv.Atoi(m[3])
+}
+
+func (e *Error) fromFrames(frames []goja.StackFrame) {
+	var lines []string
+	for _, f := range frames {
+		p := f.Position()
+		if p.Filename == "" || strings.HasPrefix(p.Filename, "<") {
+			continue
+		}
+		if e.File == "" {
+			e.File, e.Line, e.Column = p.Filename, p.Line, p.Column+1
+		}
+		lines = append(lines, fmt.Sprintf("at %s (%s:%d:%d)", f.FuncName(), p.Filename, p.Line, p.Column+1))
+	}
+	e.Stack = strings.Join(lines, "\n")
+}
+
+// stringProperty reads a string property; a getter that throws counts as none.
+func (vm *VM) stringProperty(o *goja.Object, name string) (s string, ok bool) {
+	ex := vm.rt.Try(func() {
+		if v := o.Get(name); v != nil && !goja.IsUndefined(v) && !goja.IsNull(v) {
+			s, ok = v.String(), true
+		}
+	})
+	if ex != nil {
+		return "", false
+	}
+	return s, ok
+}
+
+// describe shows a value in an error message or a log line.
+func (vm *VM) describe(v goja.Value) string {
+	s := "?"
+	_ = vm.rt.Try(func() { s = v.String() })
+	const most = 200 // enough to recognise it, too little to flood a log
+	if len(s) > most {
+		s = s[:most] + "…"
+	}
+	return s
+}
+
+// errorValue makes a script's error object of an Error, for a call that failed
+// in another object. The position there is in its property position.
+func (vm *VM) errorValue(e *Error) goja.Value {
+	o := vm.newError(e.Name, e.Message)
+	if p := e.Position(); p != "" {
+		must(o.DefineDataProperty("position", vm.rt.ToValue(p), goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_FALSE))
+	}
+	return o
+}

@@ -1,0 +1,315 @@
+package script
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dlclark/regexp2/v2"
+	"github.com/dop251/goja"
+
+	"chat.example.com.ai/runtime/key"
+)
+
+// Options of Load.
+type Options struct {
+	Folder      string
+	TurnTimeout time.Duration // how long a turn may run; DefaultTurnTimeout if 0
+	Log         *slog.Logger
+}
+
+// DefaultTurnTimeout is long for a chat message and short for a person.
+const DefaultTurnTimeout = time.Second
+
+// DefaultObject is the name of the object that routes without a parameter go
+// to, of the noun DefaultNoun.
+const (
+	DefaultNoun   = "App"
+	DefaultObject = "default"
+)
+
+// HandlerNoun is the noun of the objects that run event handlers, one for each
+// script with $.on; no part or route can have it.
+const HandlerNoun = "Handler"
+
+// reservedPaths are the runtime's own.
+var reservedPaths = []string{"/healthz", "/metrics", "/_"}
+
+// Set is the loaded scripts: what they define, ready to become VMs. It is
+// immutable and safe for concurrent use.
+type Set struct {
+	options  Options
+	modules  []*module
+	routes   []Route
+	handlers []Handler
+
+	mu    sync.Mutex
+	nouns map[string]*noun // compositions, made as they are asked for
+}
+
+// Route says which object answers a request.
+type Route struct {
+	Method string // upper case; ALL for any
+	Path   string // as the script wrote it
+	Noun   string
+	Param  string // the path parameter that names the object; "" is DefaultObject
+	File   string
+
+	pattern *Pattern
+}
+
+// Match reports whether the route takes a request, and which object it goes to.
+// path is escaped. The error is one of package key: a name that no object has.
+func (r *Route) Match(method, path string) (key.Key, bool, error) {
+	if r.Method != "ALL" && r.Method != method && !(method == "HEAD" && r.Method == "GET") {
+		return key.Key{}, false, nil
+	}
+	params, ok := r.pattern.Match(path)
+	if !ok {
+		return key.Key{}, false, nil
+	}
+	id := DefaultObject
+	if r.Param != "" {
+		for _, p := range params {
+			if p.Name == r.Param {
+				id = p.Value
+				break
+			}
+		}
+	}
+	k, err := key.New(r.Noun, id)
+	return k, true, err
+}
+
+// Handler is one $.on of a script.
+type Handler struct {
+	Name   string // unique: as given by the author, or file#Noun.verb
+	File   string
+	Noun   string // * is any
+	Verb   string // * is any
+	Object key.Key
+}
+
+// Part is what one file adds to a noun, for those who show it.
+type Part struct {
+	File     string
+	Noun     string // "" is every noun
+	Methods  []string
+	Handlers []string
+	Routes   []string
+}
+
+// module is one script file.
+type module struct {
+	file     string
+	program  *goja.Program
+	hasPart  bool
+	noun     string   // $type of its part; "" is every noun
+	members  []string // methods and fields of its part, lifecycle handlers not among them
+	hooks    []string // the lifecycle handlers it has
+	indexes  []string
+	routes   []*Route
+	handlers []Handler
+}
+
+// lifecycle are the methods that every part of a noun may have; all of them run.
+var lifecycle = []string{"init", "onRequest", "webSocketMessage", "webSocketClose", "webSocketError", "alarm"}
+
+// reservedMembers belong to every object; a part can't define them.
+var reservedMembers = []string{"app", "ctx", "things", "constructor", "__proto__"}
+
+// noun is the composition of all parts of a noun.
+type noun struct {
+	name    string
+	parts   []*module          // in path order
+	owner   map[string]*module // member -> the part whose definition counts
+	indexes []string
+}
+
+// regexpTimeout is set once: the library takes it from a variable of its own,
+// when a pattern is compiled.
+var regexpTimeout sync.Once
+
+// Load reads the scripts of a folder. An error of a script is an *Error with its
+// position. A folder without scripts is an error too.
+func Load(o Options) (*Set, error) {
+	if o.TurnTimeout == 0 {
+		o.TurnTimeout = DefaultTurnTimeout
+	}
+	regexpTimeout.Do(func() {
+		// A match that takes longer returns no match; by then the turn's own
+		// deadline has passed too, and ends it.
+		regexp2.DefaultMatchTimeout = o.TurnTimeout
+	})
+	files, err := scriptFiles(o.Folder)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("no scripts in %s: it needs at least one .js or .ts file", o.Folder)
+	}
+	code, err := bundle(o.Folder, files)
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{options: o, nouns: make(map[string]*noun)}
+	for _, f := range files {
+		program, err := goja.Compile(f, code[f], false)
+		if err != nil {
+			return nil, compileError(f, err)
+		}
+		s.modules = append(s.modules, &module{file: f, program: program})
+	}
+	for _, m := range s.modules {
+		if err := s.discover(m); err != nil {
+			if own := (*Error)(nil); errors.As(err, &own) && own.File != "" && own.Stack != "" {
+				if frame := sourceFrame(o.Folder, own); frame != "" {
+					own.Stack = frame + "\n" + own.Stack
+				}
+			}
+			return nil, err
+		}
+	}
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func compileError(file string, err error) *Error {
+	e := &Error{Name: "SyntaxError", Message: err.Error(), File: file, Line: 1, Column: 1}
+	var compiler *goja.CompilerSyntaxError
+	if errors.As(err, &compiler) {
+		e.Message = compiler.Message
+		if compiler.File != nil {
+			p := compiler.File.Position(compiler.Offset)
+			e.File, e.Line, e.Column = p.Filename, p.Line, p.Column
+		}
+	}
+	return e
+}
+
+// check finds what no file can see alone: members that are defined twice.
+func (s *Set) check() error {
+	typed := map[string]bool{DefaultNoun: true}
+	for _, m := range s.modules {
+		if m.hasPart && m.noun != "" {
+			typed[m.noun] = true
+		}
+		for _, r := range m.routes {
+			typed[r.Noun] = true
+			s.routes = append(s.routes, *r)
+		}
+		s.handlers = append(s.handlers, m.handlers...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(typed)) {
+		if _, err := s.compose(name); err != nil {
+			return err
+		}
+	}
+	names := map[string]string{}
+	for _, h := range s.handlers {
+		if other, ok := names[h.Name]; ok {
+			return &Error{Name: "Error", File: h.File, Line: 1, Column: 1,
+				Message: fmt.Sprintf("the event handler %q is defined in %s and in %s: give one of them another { name }", h.Name, other, h.File)}
+		}
+		names[h.Name] = h.File
+	}
+	return nil
+}
+
+// compose finds the parts of a noun, and which definition of each member counts.
+func (s *Set) compose(name string) (*noun, error) {
+	n := &noun{name: name, owner: make(map[string]*module)}
+	for _, m := range s.modules {
+		if !m.hasPart || (m.noun != "" && m.noun != name) {
+			continue
+		}
+		n.parts = append(n.parts, m)
+		n.indexes = append(n.indexes, m.indexes...)
+		for _, member := range m.members {
+			other := n.owner[member]
+			switch {
+			case other == nil || (other.noun == "" && m.noun != ""):
+				n.owner[member] = m
+			case (other.noun == "") == (m.noun == ""):
+				return nil, &Error{Name: "Error", File: m.file, Line: 1, Column: 1,
+					Message: fmt.Sprintf("%s.%s is defined in %s and in %s", name, member, other.file, m.file)}
+			}
+		}
+	}
+	slices.Sort(n.indexes)
+	n.indexes = slices.Compact(n.indexes)
+	return n, nil
+}
+
+// noun returns the composition of a noun; its parts agree, as Load has seen.
+func (s *Set) noun(name string) *noun {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.nouns[name]
+	if n == nil {
+		n, _ = s.compose(name)
+		if len(s.nouns) < maxNouns {
+			s.nouns[name] = n
+		}
+	}
+	return n
+}
+
+// maxNouns bounds the compositions that are kept: scripts name nouns freely in $.Noun(id).
+const maxNouns = 1000
+
+// Routes lists the routes in path order of their files, then in the order of
+// registration: the first that matches counts.
+func (s *Set) Routes() []Route { return s.routes }
+
+// Handlers lists the event handlers.
+func (s *Set) Handlers() []Handler { return s.handlers }
+
+// HandlersOf lists the handlers that take events of a type, Noun.verb.
+func (s *Set) HandlersOf(eventType string) []Handler {
+	noun, verb, _ := strings.Cut(eventType, ".")
+	var hs []Handler
+	for _, h := range s.handlers {
+		if (h.Noun == "*" || h.Noun == noun) && (h.Verb == "*" || h.Verb == verb) {
+			hs = append(hs, h)
+		}
+	}
+	return hs
+}
+
+// HasHook reports whether any part of the noun has the lifecycle handler: an
+// event that no part wants needs no VM.
+func (s *Set) HasHook(nounName, hook string) bool {
+	for _, m := range s.noun(nounName).parts {
+		if m.hasHook(hook) {
+			return true
+		}
+	}
+	return false
+}
+
+// Parts describes what was loaded, in path order.
+func (s *Set) Parts() []Part {
+	var parts []Part
+	for _, m := range s.modules {
+		p := Part{File: m.file, Noun: m.noun}
+		if m.hasPart {
+			p.Methods = slices.Concat(m.hooks, m.members)
+		}
+		for _, r := range m.routes {
+			p.Routes = append(p.Routes, r.Method+" "+r.Path+" → "+r.Noun)
+		}
+		for _, h := range m.handlers {
+			p.Handlers = append(p.Handlers, h.Noun+"."+h.Verb)
+		}
+		parts = append(parts, p)
+	}
+	return parts
+}

@@ -1,0 +1,213 @@
+package script
+
+import (
+	"slices"
+
+	"github.com/dop251/goja"
+
+	"chat.example.com.ai/store"
+)
+
+// Limits of this.ctx.storage, those of Durable Objects on SQLite.
+const (
+	maxStorageKey   = 2048    // bytes
+	maxStorageKeys  = 128     // of one call
+	maxStorageValue = 2 << 20 // bytes of key and value together
+)
+
+// storageClass is this.ctx.storage. Reads are answered within the turn, so an
+// await on them lets no other event in.
+var storageClass = &class{
+	name: "DurableObjectStorage",
+	methods: map[string]method{
+		"get":       func(vm *VM, _ *native, call goja.FunctionCall) goja.Value { return vm.promised(vm.storageGet(call)) },
+		"put":       func(vm *VM, _ *native, call goja.FunctionCall) goja.Value { return vm.promised(vm.storagePut(call)) },
+		"delete":    func(vm *VM, _ *native, call goja.FunctionCall) goja.Value { return vm.promised(vm.storageDelete(call)) },
+		"list":      func(vm *VM, _ *native, call goja.FunctionCall) goja.Value { return vm.promised(vm.storageList(call)) },
+		"deleteAll": func(vm *VM, _ *native, call goja.FunctionCall) goja.Value { return vm.promised(vm.storageDeleteAll) },
+	},
+}
+
+func (vm *VM) storageKey(v goja.Value) string {
+	key, ok := stringOf(v)
+	switch {
+	case !ok:
+		vm.throwType("storage: a key is a string, not %s", vm.describe(v))
+	case key == "":
+		vm.throwType("storage: a key is empty")
+	case len(key) > maxStorageKey:
+		vm.throwError("RangeError", "storage: a key has %d bytes, more than %d", len(key), maxStorageKey)
+	}
+	return key
+}
+
+// storageKeys reads a list of keys.
+func (vm *VM) storageKeys(v goja.Value) []string {
+	var keys []string
+	vm.rt.ForOf(v, func(v goja.Value) bool {
+		if keys = append(keys, vm.storageKey(v)); len(keys) > maxStorageKeys {
+			vm.throwError("RangeError", "storage: more than %d keys in one call", maxStorageKeys)
+		}
+		return true
+	})
+	return keys
+}
+
+// isList reports whether a value is an object that is not a string: a list of
+// keys, or an object of entries.
+func isList(v goja.Value) bool {
+	_, ok := v.(*goja.Object)
+	return ok
+}
+
+func (vm *VM) storageGet(call goja.FunctionCall) func() goja.Value {
+	return func() goja.Value {
+		list := isList(call.Argument(0))
+		var keys []string
+		if list {
+			keys = vm.storageKeys(call.Argument(0))
+		} else {
+			keys = []string{vm.storageKey(call.Argument(0))}
+		}
+		values, err := vm.view().Values(vm.reads(), keys)
+		vm.readError(err)
+		if !list {
+			return vm.stored(values[keys[0]])
+		}
+		result := vm.newMap()
+		for _, key := range slices.Sorted(slices.Values(keys)) {
+			if data, ok := values[key]; ok {
+				result.set(vm.rt.ToValue(key), vm.stored(data))
+			}
+		}
+		return result.object
+	}
+}
+
+// stored decodes a value of the storage; a missing one is undefined.
+func (vm *VM) stored(data []byte) goja.Value {
+	if data == nil {
+		return goja.Undefined()
+	}
+	v, err := vm.decode(data)
+	vm.check(err)
+	return v
+}
+
+func (vm *VM) storagePut(call goja.FunctionCall) func() goja.Value {
+	return func() goja.Value {
+		if entries, ok := call.Argument(0).(*goja.Object); ok {
+			names := entries.Keys()
+			if len(names) > maxStorageKeys {
+				vm.throwError("RangeError", "storage: more than %d keys in one call", maxStorageKeys)
+			}
+			for _, name := range names {
+				vm.putValue(vm.storageKey(vm.rt.ToValue(name)), entries.Get(name))
+			}
+			return goja.Undefined()
+		}
+		vm.putValue(vm.storageKey(call.Argument(0)), call.Argument(1))
+		return goja.Undefined()
+	}
+}
+
+func (vm *VM) putValue(key string, v goja.Value) {
+	if goja.IsUndefined(v) {
+		vm.throwType("storage.put: the value of %q is undefined", key)
+	}
+	data, err := vm.encode(v, maxStorageValue-len(key))
+	vm.check(err)
+	vm.view().Write(store.PutValue{Key: key, Value: data})
+	vm.wrote()
+}
+
+func (vm *VM) storageDelete(call goja.FunctionCall) func() goja.Value {
+	return func() goja.Value {
+		list := isList(call.Argument(0))
+		var keys []string
+		if list {
+			keys = vm.storageKeys(call.Argument(0))
+		} else {
+			keys = []string{vm.storageKey(call.Argument(0))}
+		}
+		values, err := vm.view().Values(vm.reads(), keys)
+		vm.readError(err)
+		for _, key := range keys {
+			if _, ok := values[key]; ok {
+				vm.view().Write(store.DeleteValue{Key: key})
+			}
+		}
+		vm.wrote()
+		if list {
+			return vm.rt.ToValue(len(values))
+		}
+		return vm.rt.ToValue(len(values) > 0)
+	}
+}
+
+func (vm *VM) storageDeleteAll() goja.Value {
+	vm.view().Write(store.DeleteAllValues{})
+	vm.wrote()
+	return goja.Undefined()
+}
+
+func (vm *VM) storageList(call goja.FunctionCall) func() goja.Value {
+	return func() goja.Value {
+		var o store.ListOptions
+		if options, ok := call.Argument(0).(*goja.Object); ok {
+			for _, name := range options.Keys() {
+				v := options.Get(name)
+				if goja.IsUndefined(v) {
+					continue
+				}
+				switch name {
+				case "start":
+					o.Start = v.String()
+				case "startAfter":
+					o.StartAfter = v.String()
+				case "end":
+					o.End = v.String()
+				case "prefix":
+					o.Prefix = v.String()
+				case "reverse":
+					o.Reverse = v.ToBoolean()
+				case "limit":
+					if o.Limit = int(v.ToInteger()); o.Limit < 1 {
+						vm.throwType("storage.list: limit must be at least 1")
+					}
+				default:
+					vm.throwType("storage.list: unknown option %q", name)
+				}
+			}
+		}
+		if o.Start != "" && o.StartAfter != "" {
+			vm.throwType("storage.list: start and startAfter exclude each other")
+		}
+		values, err := vm.view().ListValues(vm.reads(), o)
+		vm.readError(err)
+		result := vm.newMap()
+		for _, kv := range values {
+			result.set(vm.rt.ToValue(kv.Key), vm.stored(kv.Value))
+		}
+		return result.object
+	}
+}
+
+// scriptMap is a Map that the host fills.
+type scriptMap struct {
+	vm     *VM
+	object *goja.Object
+	put    goja.Callable
+}
+
+func (vm *VM) newMap() *scriptMap {
+	o, err := vm.rt.New(vm.intrinsic("Map"))
+	vm.check(err)
+	put, _ := goja.AssertFunction(o.Get("set"))
+	return &scriptMap{vm, o, put}
+}
+
+func (m *scriptMap) set(k, v goja.Value) {
+	_, err := m.put(m.object, k, v)
+	m.vm.check(err)
+}

@@ -1,0 +1,206 @@
+package script
+
+import (
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/dop251/goja"
+)
+
+// Bounds of what one turn may collect. They keep one object's mistake from
+// taking the memory of all: a broadcast of 1 MiB to everyone is one payload.
+const (
+	maxTurnEffects = 200_000 // sends to 32,768 sockets, six times over
+	maxTurnBytes   = 32 << 20
+	maxTurnWrites  = 10_000
+)
+
+// turn is what the running turn has collected.
+type turn struct {
+	effects    []Effect
+	bytes      int
+	err        *Error
+	kind       string // of the task that failed in it, if it began in an earlier turn
+	dropped    bool
+	finished   []*task // tasks that ended in this turn
+	calls      []int64 // calls that were made in this turn
+	outgoing   []*Calls
+	accepted   []Socket // in this turn
+	orphans    []Socket // accepted for a request that ended without a 101
+	closings   []*webSocket
+	attached   []attachment // attachments before this turn, to go back to
+	rejections map[*goja.Promise]struct{}
+
+	// The last payload that was sent, and the string it was made of.
+	lastMessage *Message
+	lastValue   goja.Value
+}
+
+type attachment struct {
+	socket *webSocket
+	before []byte
+}
+
+// run is one turn: f, and then every job that it queued. Nothing of it has left
+// when run returns; the outcome says what may.
+func (vm *VM) run(f func()) (out Outcome) {
+	vm.turn = turn{}
+	started := time.Now()
+	vm.watch.start()
+	err := vm.protect(f)
+	vm.current = nil
+	if err == nil && vm.turn.err == nil {
+		vm.flushCalls()
+	}
+	if err != nil {
+		vm.failTurn(vm.toError(err))
+		if _, exception := err.(*goja.Exception); !exception {
+			vm.turn.dropped = true // an interrupt, an overflow, a panic: the VM's state is anybody's guess
+		}
+	}
+	if vm.watch.stop() {
+		vm.turn.dropped = true
+		vm.failTurn(NewError(TimeoutError, "the turn ran longer than %v", vm.watch.timeout))
+	}
+	vm.reportRejections()
+	out = vm.outcome()
+	out.Took = time.Since(started)
+	return out
+}
+
+// protect runs f inside the VM, drains the job queue, and returns what went wrong.
+func (vm *VM) protect(f func()) (err error) {
+	defer func() {
+		if x := recover(); x != nil {
+			err = panicked(x)
+		}
+	}()
+	vm.body = f
+	_, err = vm.trampoline(goja.Undefined())
+	return err
+}
+
+// panicked makes an error of a recovered value that is no exception of a script.
+func panicked(x any) error {
+	switch e := x.(type) {
+	case *goja.InterruptedError:
+		return e
+	case *goja.StackOverflowError:
+		return e
+	case *Error:
+		return e
+	}
+	return &Error{Name: internalError, Message: fmt.Sprintf("panic: %v", x), Stack: string(debug.Stack())}
+}
+
+// failTurn fails the running turn. The first error counts.
+func (vm *VM) failTurn(e *Error) {
+	if vm.turn.err == nil {
+		vm.turn.err = e
+	}
+}
+
+// collect adds an effect to the turn. Passing a bound ends it.
+func (vm *VM) collect(e Effect, bytes int) {
+	vm.needHost("this")
+	t := &vm.turn
+	t.bytes += bytes
+	if len(t.effects) >= maxTurnEffects || t.bytes > maxTurnBytes {
+		vm.limit("a turn may collect at most %d sends and calls of %d MiB together", maxTurnEffects, maxTurnBytes>>20)
+	}
+	t.effects = append(t.effects, e)
+}
+
+// wrote checks the turn's writes against their bounds.
+func (vm *VM) wrote() {
+	if n, bytes := vm.host.View().Turn(); n > maxTurnWrites || bytes > maxTurnBytes {
+		vm.limit("a turn may write at most %d rows of %d MiB together", maxTurnWrites, maxTurnBytes>>20)
+	}
+}
+
+// limit ends the turn, and with it the VM: a script cannot catch it.
+func (vm *VM) limit(format string, args ...any) {
+	e := NewError(LimitError, format, args...)
+	vm.turn.dropped = true
+	vm.failTurn(e)
+	vm.rt.Interrupt(e)
+	panic(vm.newError(e.Name, e.Message)) // unwinds to the next instruction, where the interrupt waits
+}
+
+// outcome closes the turn and says how it ended.
+func (vm *VM) outcome() Outcome {
+	t := &vm.turn
+	out := Outcome{Err: t.err, Kind: t.kind, Dropped: t.dropped, Orphans: t.orphans}
+	if t.err == nil {
+		out.Effects = t.effects
+		return out
+	}
+	for _, task := range t.finished {
+		out.Failed = append(out.Failed, TaskFailure{Task: task.id, Err: t.err})
+	}
+	for _, s := range t.accepted {
+		if !slices.Contains(out.Orphans, s) {
+			out.Orphans = append(out.Orphans, s)
+		}
+	}
+	for _, s := range t.accepted {
+		delete(vm.sockets, s.ID())
+		for _, task := range vm.tasks {
+			task.accepted = slices.DeleteFunc(task.accepted, func(other Socket) bool { return other == s })
+		}
+	}
+	for _, a := range slices.Backward(t.attached) {
+		a.socket.attachment = a.before
+	}
+	for _, ws := range t.closings {
+		ws.closing = false
+	}
+	out.Rejected = t.calls
+	vm.autoResponse = nil
+	return out
+}
+
+// trackRejection keeps the promises that are rejected and that nobody has
+// looked at.
+func (vm *VM) trackRejection(p *goja.Promise, op goja.PromiseRejectionOperation) {
+	switch op {
+	case goja.PromiseRejectionReject:
+		if vm.turn.rejections == nil {
+			vm.turn.rejections = make(map[*goja.Promise]struct{})
+		}
+		vm.turn.rejections[p] = struct{}{}
+	case goja.PromiseRejectionHandle:
+		delete(vm.turn.rejections, p)
+	}
+}
+
+// reportRejections logs what was rejected in this turn and awaited by nobody.
+// It fails nothing.
+func (vm *VM) reportRejections() {
+	for p := range vm.turn.rejections {
+		if vm.host == nil {
+			vm.failTurn(vm.errorOf(p.Result()))
+			continue
+		}
+		vm.host.ScriptError("unhandled rejection", vm.errorOf(p.Result()))
+	}
+	vm.turn.rejections = nil
+}
+
+// Idle reports whether nothing pins the VM: no timer, no handler that goes on,
+// no call, no waitUntil.
+func (vm *VM) Idle() bool {
+	return len(vm.tasks) == 0 && len(vm.timers) == 0 && len(vm.calls) == 0 && vm.waits == 0 && vm.blocks == 0
+}
+
+// Blocked reports whether init or blockConcurrencyWhile is still running: no
+// event from outside may enter.
+func (vm *VM) Blocked() bool { return vm.blocks > 0 }
+
+// Booted reports whether init is through.
+func (vm *VM) Booted() bool { return vm.booted }
+
+// Running reports whether a task is not settled yet.
+func (vm *VM) Running(id TaskID) bool { return vm.tasks[id] != nil }
