@@ -54,18 +54,25 @@ type system struct {
 // files are scripts by name.
 type files map[string]string
 
-type option func(*object.Config, *store.Options)
+// setup is what the options of start change.
+type setup struct {
+	objects object.Config
+	store   store.Options
+	scripts script.Options
+}
+
+type option func(*setup)
 
 func hibernateAfter(d time.Duration) option {
-	return func(c *object.Config, _ *store.Options) { c.HibernateAfter = d }
+	return func(s *setup) { s.objects.HibernateAfter = d }
 }
 
 func turnTimeout(d time.Duration) option {
-	return func(c *object.Config, _ *store.Options) { c.TurnTimeout = d }
+	return func(s *setup) { s.scripts.TurnTimeout = d }
 }
 
 func inFolder(folder string) option {
-	return func(_ *object.Config, o *store.Options) { o.Memory, o.Folder = false, folder }
+	return func(s *setup) { s.store.Memory, s.store.Folder = false, folder }
 }
 
 func start(t testing.TB, scripts files, opts ...option) *system {
@@ -82,25 +89,29 @@ func start(t testing.TB, scripts files, opts ...option) *system {
 	}
 	s := &system{t: t, log: &logBuffer{}}
 	log := slog.New(slog.NewTextHandler(s.log, nil))
-	storeOptions := store.Options{Memory: true, Log: log, BeforeCommit: func() {
-		if held := s.hold.Load(); held != nil {
-			<-*held
-		}
-	}}
-	config := object.Config{Log: log, TurnTimeout: time.Second, Observe: object.Observer{ScriptError: func(kind string) {
-		n, _ := s.errors.LoadOrStore(kind, new(atomic.Int64))
-		n.(*atomic.Int64).Add(1)
-	}}}
-	for _, o := range opts {
-		o(&config, &storeOptions)
+	with := setup{
+		scripts: script.Options{Folder: folder, Log: log},
+		store: store.Options{Memory: true, Log: log, BeforeCommit: func() {
+			if held := s.hold.Load(); held != nil {
+				<-*held
+			}
+		}},
+		objects: object.Config{Log: log, Observe: object.Observer{ScriptError: func(kind string) {
+			n, _ := s.errors.LoadOrStore(kind, new(atomic.Int64))
+			n.(*atomic.Int64).Add(1)
+		}}},
 	}
-	set, err := script.Load(script.Options{Folder: folder, TurnTimeout: config.TurnTimeout, Log: log})
+	for _, o := range opts {
+		o(&with)
+	}
+	set, err := script.Load(with.scripts)
 	if err != nil {
 		t.Fatalf("load: %v", err)
 	}
-	if s.store, err = store.Open(t.Context(), storeOptions); err != nil {
+	if s.store, err = store.Open(t.Context(), with.store); err != nil {
 		t.Fatal(err)
 	}
+	config := with.objects
 	sockets := socket.NewServer(socket.Config{Log: log})
 	config.Store, config.Sockets, config.Placement = s.store, sockets, cluster.NewLocal(s.store.Epoch())
 	config.Outbox = func(n *object.Node) object.Outbox {

@@ -50,7 +50,7 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// options of a program under test. Flags come after --addr and --data.
+// programOptions of a program under test. The flags come after its own.
 type programOptions struct {
 	scripts string // folder; the shipped chat if empty
 	data    string // folder; a new one if empty
@@ -83,6 +83,7 @@ func start(t *testing.T, o programOptions) *program {
 		t.Fatalf("the program does not listen; stdout:\n%s\nstderr:\n%s", p.stdout, p.stderr)
 	}
 	_, p.addr, _ = strings.Cut(line, mark)
+	p.data = o.data
 	return p
 }
 

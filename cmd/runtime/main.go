@@ -22,10 +22,8 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "runtime: "+err.Error())
-		}
+	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "runtime: "+err.Error())
 		os.Exit(1)
 	}
 }
@@ -41,11 +39,12 @@ type options struct {
 	log            string
 }
 
-// parseOptions reads flags, and the environment for those that are not given.
-func parseOptions(args []string, getenv func(string) string, output io.Writer) (options, error) {
+// parseOptions reads flags, and the environment for those that are not given. It
+// prints the help that is asked for, and returns flag.ErrHelp then.
+func parseOptions(args []string, getenv func(string) string, help io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("runtime", flag.ContinueOnError)
-	fs.SetOutput(output)
+	fs.SetOutput(io.Discard) // an error is told once, by whoever it is returned to
 	fs.StringVar(&o.addr, "addr", "localhost:8787", "address to listen on")
 	fs.StringVar(&o.scripts, "scripts", "./scripts", "folder of the scripts")
 	fs.StringVar(&o.data, "data", "./data", "folder of the data")
@@ -53,7 +52,13 @@ func parseOptions(args []string, getenv func(string) string, output io.Writer) (
 	fs.DurationVar(&o.turnTimeout, "turn-timeout", script.DefaultTurnTimeout, "how long a script may run at a time")
 	fs.DurationVar(&o.pingInterval, "ping-interval", 30*time.Second, "how often silent sockets are pinged; 0 is never")
 	fs.StringVar(&o.log, "log", "text", "format of the log: text or json")
-	if err := fs.Parse(args); err != nil {
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(help, "Runs the chat rooms of a scripts folder. Each flag is an environment variable too.\n\n")
+		fs.VisitAll(func(f *flag.Flag) {
+			fmt.Fprintf(help, "  --%-16s %s\n  %18s %s, default %s\n", f.Name, f.Usage, "", variable(f), f.DefValue)
+		})
+		return o, err
+	} else if err != nil {
 		return o, err
 	}
 	if fs.NArg() > 0 {
@@ -63,7 +68,7 @@ func parseOptions(args []string, getenv func(string) string, output io.Writer) (
 	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	var err error
 	fs.VisitAll(func(f *flag.Flag) {
-		name := "CHAT_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		name := variable(f)
 		if value := getenv(name); value != "" && !given[f.Name] && err == nil {
 			if e := fs.Set(f.Name, value); e != nil {
 				err = fmt.Errorf("%s=%q: %v", name, value, e)
@@ -80,10 +85,15 @@ func parseOptions(args []string, getenv func(string) string, output io.Writer) (
 	return o, err
 }
 
+// variable is the environment variable of a flag.
+func variable(f *flag.Flag) string {
+	return "CHAT_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+}
+
 // run is the program, from its arguments to its end. It returns nil when ctx
 // ended and everything was stopped in order.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	o, err := parseOptions(args, getenv, stderr)
+	o, err := parseOptions(args, getenv, stdout)
 	if err != nil {
 		return err
 	}

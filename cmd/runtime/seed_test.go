@@ -1,13 +1,10 @@
 package main_test
 
 import (
-	"maps"
 	"os"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/lxzan/gws"
 )
 
 // seedFile is the page that the project grew from, beside the checkout.
@@ -186,16 +183,4 @@ export default DO.extend({
 	if r := p.get("/endless/a"); r.status != 508 || !strings.Contains(r.body, "32 hops") {
 		t.Errorf("without an end: status %d: %s", r.status, r.body)
 	}
-}
-
-// Clients of the seed's upgrade may spell the header as they like; only the
-// value counts, as it stands there.
-func TestTheSeedsUpgradeTakesAnyClient(t *testing.T) {
-	p := start(t, programOptions{scripts: folder(t, maps.Clone(seedScripts(t)))})
-	conn, _, err := gws.NewClient(new(gws.BuiltinEventHandler), &gws.ClientOption{
-		Addr: "ws://" + p.addr + "/ws/general", PermessageDeflate: gws.PermessageDeflate{Enabled: true}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = conn.NetConn().Close()
 }

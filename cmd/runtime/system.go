@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -61,8 +62,8 @@ func start(ctx context.Context, o options, log *slog.Logger) (s *system, err err
 	place := cluster.NewLocal(s.store.Epoch())
 	s.node = object.NewNode(s.set, object.Config{
 		Store: s.store, Sockets: s.sockets, Placement: place, Log: log,
-		HibernateAfter: o.hibernateAfter, TurnTimeout: o.turnTimeout,
-		Observe: object.Observer{Turn: metrics.Turn, ScriptError: metrics.ScriptError},
+		HibernateAfter: o.hibernateAfter,
+		Observe:        object.Observer{Turn: metrics.Turn, ScriptError: metrics.ScriptError},
 		Outbox: func(n *object.Node) object.Outbox {
 			s.events = event.New(s.store, n, s.store.Epoch(), log)
 			return s.events
@@ -91,6 +92,9 @@ func start(ctx context.Context, o options, log *slog.Logger) (s *system, err err
 
 // scriptsError is what somebody reads whose script doesn't load.
 func scriptsError(folder string, err error) error {
+	if _, missing := os.Stat(folder); errors.Is(missing, os.ErrNotExist) {
+		return fmt.Errorf("no scripts in %s: there is no such folder; name another with --scripts", folder)
+	}
 	var e *script.Error
 	if !errors.As(err, &e) {
 		return err

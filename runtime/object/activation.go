@@ -195,7 +195,7 @@ func (act *activation) NextSeq() int64    { return act.object.node.store.NextSeq
 
 func (act *activation) Reads() context.Context {
 	if act.reads == nil {
-		act.reads, act.cancelRead = context.WithTimeout(context.Background(), act.object.node.config.TurnTimeout)
+		act.reads, act.cancelRead = context.WithDeadline(context.Background(), act.vm.TurnDeadline())
 	}
 	return act.reads
 }

@@ -33,7 +33,6 @@ type Config struct {
 	Placement      *cluster.Local
 	Outbox         func(*Node) Outbox // made for the node, which delivers
 	HibernateAfter time.Duration      // DefaultHibernateAfter if 0
-	TurnTimeout    time.Duration      // script.DefaultTurnTimeout if 0
 	Log            *slog.Logger
 	Observe        Observer
 }
@@ -103,9 +102,6 @@ type Node struct {
 func NewNode(set *script.Set, c Config) *Node {
 	if c.HibernateAfter == 0 {
 		c.HibernateAfter = DefaultHibernateAfter
-	}
-	if c.TurnTimeout == 0 {
-		c.TurnTimeout = script.DefaultTurnTimeout
 	}
 	n := &Node{quiet: make(chan struct{}, 1), config: c, store: c.Store, sockets: c.Sockets, log: c.Log, seed: maphash.MakeSeed(),
 		entropy: ulid.Monotonic(ulid.DefaultEntropy(), 0)}

@@ -1,7 +1,6 @@
 package script
 
 import (
-	"net/url"
 	"strings"
 
 	"github.com/dop251/goja"
@@ -176,9 +175,9 @@ type step struct {
 	params  []Param
 }
 
-// compose runs the handlers of a request as Hono does. It is given the context,
+// composeProgram runs the handlers of a request as Hono does. It is given the context,
 // the handlers, and the two that the app may have.
-var compose = goja.MustCompile("<app>", `(async function (c, handlers, notFound, onError) {
+var composeProgram = goja.MustCompile("<app>", `(async function (c, handlers, notFound, onError) {
 	let last = -1;
 	async function dispatch(i) {
 		if (i <= last) throw new Error("next() called multiple times");
@@ -202,48 +201,54 @@ var compose = goja.MustCompile("<app>", `(async function (c, handlers, notFound,
 			c.error = err;
 			failed = true;
 			res = await onError(err, c);
+			if (!res && !c.finalized) throw err;
 		}
 		if (res && (failed || !c.finalized)) c.res = res;
 	}
 	await dispatch(0);
 	if (!c.finalized) c.res = await notFound(c);
+	if (!c.finalized) throw new TypeError("app.notFound returned no Response");
 	return c.res;
 })`, true)
 
 // dispatch gives a request to the handlers that match it, in the order in which
-// they were registered, and returns a promise of the Response. It rejects with
-// what a handler threw if the app has no onError.
+// they were registered. It returns the Response or a promise of one, and throws
+// or rejects with what a handler threw if the app has no onError.
 func (vm *VM) dispatch(a *app, req *native) goja.Value {
-	if a.run == nil {
-		v, err := vm.rt.RunProgram(compose)
-		vm.check(err)
-		a.run, _ = goja.AssertFunction(v)
-	}
 	r := req.host.(*request)
 	c := &requestContext{app: a, raw: req, request: r}
-	if u, err := url.Parse(r.url); err == nil {
-		c.path, c.rawQuery = u.EscapedPath(), u.RawQuery
-	}
-	if c.path == "" {
-		c.path = "/"
-	}
-	var handlers []any
+	c.path, c.rawQuery = splitURL(r.url)
 	for i := range a.routes {
 		rt := &a.routes[i]
 		if !rt.matches(r.method) {
 			continue
 		}
-		params, ok := rt.pattern.Match(c.path)
-		if !ok {
-			continue
-		}
-		for _, h := range rt.handlers {
-			c.steps = append(c.steps, step{h, params})
-			handlers = append(handlers, h)
+		if params, ok := rt.pattern.Match(c.path); ok {
+			for _, h := range rt.handlers {
+				c.steps = append(c.steps, step{h, params})
+			}
 		}
 	}
 	self := vm.newNative(contextClass, c).self
-	var onError goja.Value = goja.Undefined()
+	if len(c.steps) == 1 && a.onError == nil {
+		return vm.dispatchOne(c, self)
+	}
+	handlers := make([]any, len(c.steps))
+	for i, s := range c.steps {
+		handlers[i] = s.handler
+	}
+	return vm.compose(c, self, handlers...)
+}
+
+// compose runs handlers, and returns a promise of the Response.
+func (vm *VM) compose(c *requestContext, self *goja.Object, handlers ...any) goja.Value {
+	a := c.app
+	if a.run == nil {
+		v, err := vm.rt.RunProgram(composeProgram)
+		vm.check(err)
+		a.run, _ = goja.AssertFunction(v)
+	}
+	onError := goja.Undefined()
 	if a.onError != nil {
 		onError = a.onError
 	}
@@ -251,6 +256,47 @@ func (vm *VM) dispatch(a *app, req *native) goja.Value {
 	v, err := a.run(goja.Undefined(), self, vm.rt.NewArray(handlers...), notFound, onError)
 	vm.check(err)
 	return v
+}
+
+// dispatchOne runs a single handler. If it answers at once, as when it accepts a
+// socket, the VM needs none of its machinery for promises, which is large.
+func (vm *VM) dispatchOne(c *requestContext, self *goja.Object) goja.Value {
+	called := false
+	next := vm.rt.ToValue(func(goja.FunctionCall) goja.Value {
+		return vm.promised(func() goja.Value {
+			if called {
+				vm.throwError("Error", "next() called multiple times")
+			}
+			called = true
+			return vm.compose(c, self) // ends in notFound
+		})
+	})
+	handler, _ := goja.AssertFunction(c.steps[0].handler)
+	v, err := handler(goja.Undefined(), self, next)
+	vm.check(err)
+	if r, ok := vm.responseOf(v); ok && r != nil && !c.finalized {
+		c.answer(vm, v)
+		return c.res.self
+	}
+	return vm.compose(c, self, vm.rt.ToValue(func(goja.FunctionCall) goja.Value { return v }))
+}
+
+// splitURL returns the path and the query of an absolute URL, as they are
+// written: routing must not depend on whether their escapes are valid.
+func splitURL(u string) (path, query string) {
+	if _, rest, ok := strings.Cut(u, "://"); ok {
+		i := strings.IndexAny(rest, "/?#")
+		if i < 0 {
+			return "/", ""
+		}
+		u = rest[i:]
+	}
+	u, _, _ = strings.Cut(u, "#")
+	path, query, _ = strings.Cut(u, "?")
+	if path == "" {
+		path = "/"
+	}
+	return path, query
 }
 
 // notFound answers a request that nothing took.

@@ -23,7 +23,7 @@ func ask(t testing.TB, source, method, url, body string) string {
 	must(vm.rt.Set("run", func(goja.FunctionCall) goja.Value { return vm.dispatch(a.host.(*app), req) }))
 	v, err := vm.rt.RunString("run()")
 	if err != nil {
-		return "threw " + err.Error()
+		return "rejected " + vm.text(err.(*goja.Exception).Value())
 	}
 	if p, ok := v.Export().(*goja.Promise); ok {
 		switch p.State() {
@@ -104,6 +104,12 @@ func TestApp(t *testing.T) {
 		{`const log = []; app.use(async (c, next) => { log.push(1); await next(); log.push(4); c.header("log", log.join()) }); app.use("*", async (c, next) => { log.push(2); await next(); log.push(3) }); app.get("/", c => c.text("x"))`, "GET", "/", "200 text/plain log=1,2,3,4 x"},
 		{`app.use("/a/*", (c, next) => c.text("no", 401)); app.get("/a/b", c => c.text("x"))`, "GET", "/a/b", "401 text/plain no"},
 		{`app.use("/a/*", (c, next) => c.text("no", 401)); app.get("/b", c => c.text("x"))`, "GET", "/b", "200 text/plain x"},
+		{`app.get("/", (c, next) => next())`, "GET", "/", notFound},
+		{`app.get("/", async (c, next) => { await next(); c.header("a", "b") })`, "GET", "/", `404 a=b application/json {"error":"Not Found"}`},
+		{`app.get("/", async (c, next) => { await next(); await next() })`, "GET", "/", "rejected Error: next() called multiple times"},
+		{`app.get("/", async c => c.text(await Promise.resolve("x")))`, "GET", "/", "200 text/plain x"},
+		{`app.get("/", c => { c.res; c.header("a", "b"); return new Response("x") })`, "GET", "/", "200 a=b text/plain x"},
+		{`app.get("/", c => ({then(f) { f(c.text("x")) }}))`, "GET", "/", "200 text/plain x"},
 		{`app.get("/", (c, next) => next(), c => c.text("x"))`, "GET", "/", "200 text/plain x"},
 		{`app.get("/", async (c, next) => { await next(); await next() }, c => c.text("x"))`, "GET", "/", "rejected Error: next() called multiple times"},
 		{`app.use(async (c, next) => { await next(); c.res = new Response(await c.res.text() + "!", {status: 201}) }); app.get("/", c => c.text("x"))`, "GET", "/", "201 text/plain x!"},
@@ -124,6 +130,9 @@ func TestApp(t *testing.T) {
 		{`app.use(async (c, next) => { await next(); c.header("seen", String(c.error?.message)) }); app.get("/", c => { throw new Error("mine") }); app.onError((e, c) => c.text("e", 500))`, "GET", "/", "500 text/plain seen=mine e"},
 		{`app.use(async (c, next) => { await next(); throw new Error("late") }); app.get("/", c => c.text("x")); app.onError((e, c) => c.text(e.message, 500))`, "GET", "/", "500 text/plain late"},
 		{`app.use(async (c, next) => { try { await next() } catch (e) { return c.text("caught " + e.message) } }); app.get("/", c => { throw new Error("mine") })`, "GET", "/", "200 text/plain caught mine"},
+		{`app.get("/", c => { throw new Error("a") }); app.onError(() => {})`, "GET", "/", "rejected Error: a"},
+		{`app.notFound(() => {})`, "GET", "/", "rejected TypeError: app.notFound returned no Response"},
+		{`app.get("/:x", c => c.text(c.req.param("x")))`, "GET", "/%zz?a=%", "200 text/plain %zz"},
 		{`app.get("/", c => { throw new Error("a") }); app.onError(() => { throw new Error("b") })`, "GET", "/", "rejected Error: b"},
 	}
 	for _, tt := range tests {
@@ -171,10 +180,17 @@ func TestRegistrations(t *testing.T) {
 }
 
 func BenchmarkDispatch(b *testing.B) {
+	b.Run("one", func(b *testing.B) { benchmarkDispatch(b, ``) })
+	b.Run("middleware", func(b *testing.B) {
+		benchmarkDispatch(b, `app.use(async (c, next) => { await next() });`)
+	})
+}
+
+func benchmarkDispatch(b *testing.B, middleware string) {
 	vm := newTestVM(b)
 	a := vm.newApp()
 	must(vm.rt.Set("app", a.self))
-	if _, err := vm.rt.RunString(`app.use(async (c, next) => { await next() }); app.get("/rooms/:room", c => c.json({room: c.req.param("room")}))`); err != nil {
+	if _, err := vm.rt.RunString(middleware + `app.get("/rooms/:room", c => c.json({room: c.req.param("room")}))`); err != nil {
 		b.Fatal(err)
 	}
 	req := vm.newRequest("GET", "https://example.com/rooms/general", nil, nil)

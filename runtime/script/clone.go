@@ -101,7 +101,11 @@ func (vm *VM) classifyTagged(o *goja.Object, tag string) objectClass {
 
 // isView is ArrayBuffer.isView.
 func (vm *VM) isView(o *goja.Object) bool {
-	isView, ok := goja.AssertFunction(vm.intrinsic("ArrayBuffer").ToObject(vm.rt).Get("isView"))
+	ctor, ok := vm.intrinsic("ArrayBuffer").(*goja.Object)
+	if !ok { // a script has deleted it
+		return false
+	}
+	isView, ok := goja.AssertFunction(ctor.Get("isView"))
 	if !ok {
 		return false
 	}
@@ -150,6 +154,11 @@ func (vm *VM) newBytes(name string, data []byte) *goja.Object {
 
 // construct is new name(...args), of a global.
 func (vm *VM) construct(name string, args ...goja.Value) *goja.Object {
+	for i, a := range args {
+		if a == nil { // a property that a script has deleted
+			args[i] = goja.Undefined()
+		}
+	}
 	o, err := vm.rt.New(vm.intrinsic(name), args...)
 	vm.check(err)
 	return o
@@ -157,11 +166,15 @@ func (vm *VM) construct(name string, args ...goja.Value) *goja.Object {
 
 // builtin returns a function of the prototype of a global constructor.
 func (vm *VM) builtin(class, name string) goja.Callable {
-	f, ok := goja.AssertFunction(vm.intrinsic(class).ToObject(vm.rt).Get("prototype").ToObject(vm.rt).Get(name))
-	if !ok {
-		vm.throwType("%s.prototype.%s is not a function", class, name)
+	if ctor, ok := vm.intrinsic(class).(*goja.Object); ok {
+		if proto, ok := ctor.Get("prototype").(*goja.Object); ok {
+			if f, ok := goja.AssertFunction(proto.Get(name)); ok {
+				return f
+			}
+		}
 	}
-	return f
+	vm.throwType("%s.prototype.%s is not a function", class, name) // a script has changed it
+	return nil
 }
 
 // eachEntry calls f for the entries of a Map, or the values of a Set as both
@@ -170,7 +183,10 @@ func (vm *VM) eachEntry(class string, o *goja.Object, f func(k, v goja.Value)) {
 	entries, err := vm.builtin(class, "entries")(o)
 	vm.check(err)
 	vm.rt.ForOf(entries, func(entry goja.Value) bool {
-		pair := entry.(*goja.Object)
+		pair, ok := entry.(*goja.Object)
+		if !ok {
+			vm.throwType("the entries of a %s are not pairs", class)
+		}
 		f(pair.Get("0"), pair.Get("1"))
 		return true
 	})

@@ -53,6 +53,12 @@ func TestStructuredClone(t *testing.T) {
 		{`structuredClone({[Symbol.toStringTag]: "Uint8Array"})`, "{}"},
 		{`let a = []; for (let i = 1; i < 500; i++) a = [a]; structuredClone(a).length`, "1"},
 		{`let a = []; for (let i = 0; i < 500; i++) a = [a]; structuredClone(a)`, "RangeError: the value is nested deeper than 500"},
+		{`const m = new Map([[1, 2]]); delete globalThis.Map; structuredClone(m)`, "TypeError: Value is not an object: undefined"},
+		{`Object.getPrototypeOf(new Map().entries()).next = () => ({value: 1}); structuredClone(new Map([[1, 2]]))`, "TypeError: the entries of a Map are not pairs"},
+		{`Map.prototype.entries = 5; structuredClone(new Map([[1, 2]]))`, "TypeError: Map.prototype.entries is not a function"},
+		{`delete Object.getPrototypeOf(Uint8Array.prototype).byteOffset; delete Object.getPrototypeOf(Uint8Array.prototype).buffer; structuredClone(new Uint8Array(1)).length`, "0"},
+		{`delete globalThis.ArrayBuffer; structuredClone(new Uint8Array(1))`, "DataCloneError: a Uint8Array could not be cloned"},
+		{`delete globalThis.Error; structuredClone(Symbol())`, "TypeError: Value is not an object: undefined"},
 		{`let a = new Map(); for (let i = 0; i < 1e5; i++) a = new Map([[a, 1]]); structuredClone(a)`, "RangeError: the value is nested deeper than 500"},
 	})
 }

@@ -6,7 +6,6 @@ import (
 
 // webGlobals are the globals of the web platform that scripts can use.
 var webGlobals = map[string]func(vm *VM) goja.Value{
-	"JSON":            newJSON,
 	"Headers":         headersConstructor,
 	"Response":        responseConstructor,
 	"Request":         requestConstructor,
@@ -21,24 +20,36 @@ var webGlobals = map[string]func(vm *VM) goja.Value{
 	"queueMicrotask":  func(vm *VM) goja.Value { return vm.function("queueMicrotask", queueMicrotask) },
 }
 
-// globalScope makes globals when a script first names them. It is the prototype
-// of the global object, where goja looks for what the global object lacks.
-type globalScope struct {
-	vm     *VM
-	tables []map[string]func(*VM) goja.Value
-}
-
 // installGlobals gives the VM the globals in tables; where a name is in several,
 // the first counts.
 func (vm *VM) installGlobals(tables ...map[string]func(*VM) goja.Value) {
 	global := vm.rt.GlobalObject()
+	vm.makeLazily(global, tables...)
 	// goja's own JSON recurses without a bound and cannot be interrupted.
-	must(global.Delete("JSON"))
-	must(global.SetPrototype(vm.rt.NewDynamicObject(&globalScope{vm: vm, tables: tables})))
+	if json, ok := global.Get("JSON").(*goja.Object); ok {
+		for _, name := range json.GetOwnPropertyNames() {
+			must(json.Delete(name))
+		}
+		vm.makeLazily(json, jsonFunctions)
+	}
 }
 
-func (g *globalScope) find(name string) func(*VM) goja.Value {
-	for _, t := range g.tables {
+// makeLazily has members of an object made when a script first names them. It
+// puts a prototype before the object's own, Object.prototype: goja looks there
+// for what the object lacks, undeclared globals included.
+func (vm *VM) makeLazily(o *goja.Object, tables ...map[string]func(*VM) goja.Value) {
+	must(o.SetPrototype(vm.rt.NewDynamicObject(&lazyMembers{vm: vm, owner: o, tables: tables})))
+}
+
+// lazyMembers is that prototype.
+type lazyMembers struct {
+	vm     *VM
+	owner  *goja.Object
+	tables []map[string]func(*VM) goja.Value
+}
+
+func (l *lazyMembers) find(name string) func(*VM) goja.Value {
+	for _, t := range l.tables {
 		if make, ok := t[name]; ok {
 			return make
 		}
@@ -46,39 +57,33 @@ func (g *globalScope) find(name string) func(*VM) goja.Value {
 	return nil
 }
 
-// Get makes the global and defines it, so that it is asked for once only.
-func (g *globalScope) Get(name string) goja.Value {
-	make := g.find(name)
+// Get makes the member and defines it, so that it is asked for once only.
+func (l *lazyMembers) Get(name string) goja.Value {
+	make := l.find(name)
 	if make == nil {
 		return nil
 	}
-	v := make(g.vm)
-	g.define(name, v)
+	v := make(l.vm)
+	l.define(name, v)
 	return v
 }
 
-func (g *globalScope) define(name string, v goja.Value) {
-	// A script may have sealed its global object; then it is made at each use.
-	_ = g.vm.rt.GlobalObject().DefineDataProperty(name, v, goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_FALSE)
+func (l *lazyMembers) define(name string, v goja.Value) {
+	// A script may have frozen the owner; then the member is made at each use.
+	_ = l.owner.DefineDataProperty(name, v, goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_FALSE)
 }
 
-// Has says that the global is there.
-func (g *globalScope) Has(name string) bool { return g.find(name) != nil }
+// Has says that the member is there.
+func (l *lazyMembers) Has(name string) bool { return l.find(name) != nil }
 
-// Set is what an assignment to a global comes to that was not made yet.
-func (g *globalScope) Set(name string, v goja.Value) bool {
-	if g.find(name) == nil {
-		return false
-	}
-	g.define(name, v)
-	return true
-}
+// Set refuses: members are made here, and kept by their owner.
+func (l *lazyMembers) Set(string, goja.Value) bool { return false }
 
 // Delete refuses: there is nothing here of a script's own.
-func (g *globalScope) Delete(name string) bool { return g.find(name) == nil }
+func (l *lazyMembers) Delete(name string) bool { return l.find(name) == nil }
 
-// Keys is empty: the globals do not enumerate.
-func (g *globalScope) Keys() []string { return nil }
+// Keys is empty: the members do not enumerate.
+func (l *lazyMembers) Keys() []string { return nil }
 
 // function makes a function with a name that scripts may see.
 func (vm *VM) function(name string, f func(vm *VM, call goja.FunctionCall) goja.Value) *goja.Object {

@@ -20,13 +20,10 @@ const maxJSON = 16 << 20
 // deadline: some ten microseconds' work.
 const checkEvery = 1000
 
-// newJSON makes the global JSON.
-func newJSON(vm *VM) goja.Value {
-	o := vm.rt.NewObject()
-	vm.static(o, "parse", jsonParse)
-	vm.static(o, "stringify", jsonStringify)
-	must(o.DefineDataPropertySymbol(goja.SymToStringTag, vm.rt.ToValue("JSON"), goja.FLAG_FALSE, goja.FLAG_TRUE, goja.FLAG_FALSE))
-	return o
+// jsonFunctions are the members of the global JSON.
+var jsonFunctions = map[string]func(vm *VM) goja.Value{
+	"parse":     func(vm *VM) goja.Value { return vm.function("parse", jsonParse) },
+	"stringify": func(vm *VM) goja.Value { return vm.function("stringify", jsonStringify) },
 }
 
 func jsonParse(vm *VM, call goja.FunctionCall) goja.Value {

@@ -69,3 +69,10 @@ func (w *watch) fire() {
 // expired reports whether the running turn has passed its deadline, for host
 // functions that loop.
 func (vm *VM) expired() bool { return vm.watch != nil && vm.watch.expired.Load() }
+
+// TurnDeadline is when the running turn's time is up.
+func (vm *VM) TurnDeadline() time.Time {
+	vm.watch.mu.Lock()
+	defer vm.watch.mu.Unlock()
+	return vm.watch.deadline
+}

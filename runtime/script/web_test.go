@@ -79,7 +79,10 @@ func TestGlobals(t *testing.T) {
 		{`typeof require + typeof module + typeof process`, "undefinedundefinedundefined"},
 		{`Object.prototype.toString.call(JSON) + Object.prototype.toString.call(new Headers())`, "[object JSON][object Headers]"},
 		{`Response.name + structuredClone.name`, "ResponsestructuredClone"},
-		{`Object.getPrototypeOf(globalThis).x = 1`, "1"},
+		{`Object.getPrototypeOf(globalThis).x = 1; typeof x`, "undefined"},
+		{`JSON.parse === JSON.parse && JSON.parse.name + Object.keys(JSON).length`, "parse0"},
+		{`Object.freeze(JSON); JSON.stringify([1])`, "[1]"},
+		{`JSON.stringify = () => "mine"; JSON.stringify(1)`, "mine"},
 		{`"use strict"; Object.getPrototypeOf(globalThis).x = 1`, "TypeError: 'Set' on a dynamic object returned false"},
 	})
 }

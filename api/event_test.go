@@ -1,0 +1,68 @@
+package api_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// What an earlier run of the program left in the outbox is delivered at the next
+// start: an event whose handler never ran, and a call whose target was not there.
+func TestTheOutboxIsDeliveredAfterARestart(t *testing.T) {
+	folder := t.TempDir()
+	room := `
+import { $, DO } from 'dotdo'
+export default DO.extend({
+  $type: 'Room',
+  onRequest() {
+    this.app.post('/send/:room', (c) => { $.send('Note.made', 'hello'); return c.text('sent') })
+    this.app.get('/heard/:room', async (c) => c.json([...(await this.ctx.storage.list()).values()]))
+  },
+  async hear(text) { await this.ctx.storage.put('heard', text) },
+})`
+	s := start(t, files{"room.js": room, "on.js": `
+import { $ } from 'dotdo'
+$.on.Note.made(async (e) => { await new Promise(() => {}) })`}, inFolder(folder))
+	if status, body := s.do("POST", "/send/one", ""); status != 200 {
+		t.Fatal(status, body)
+	}
+	s.stop()
+	s = start(t, files{"room.js": room, "on.js": `
+import { $ } from 'dotdo'
+$.on.Note.made((e) => { $.Room('two').hear(e.data + ' ' + e.source) })`}, inFolder(folder))
+	s.eventually("the call has come", func() bool {
+		_, body := s.get("/heard/two")
+		return body == `["hello Room/one"]`
+	})
+	s.stop()
+	s = start(t, files{"room.js": room}, inFolder(folder))
+	if stats, err := s.store.Stats(t.Context()); err != nil || stats.Outbox != 0 || stats.DeadLetters != 0 {
+		t.Errorf("left in the outbox: %+v, %v", stats, err)
+	}
+}
+
+func TestAHandlerThatFailsIsTriedAgain(t *testing.T) {
+	s := start(t, files{"up.js": upgrade, "room.js": `
+import { $, DO } from 'dotdo'
+export default DO.extend({
+  $type: 'Room',
+  webSocketMessage(ws, m) { $.send('Note.made', m) },
+  hear(text) { this.broadcast('all', text) },
+})
+$.on.Note.made((e) => {
+  $.Room('one').hear(e.data + e.attempt)
+  if (e.data === 'bad' && e.attempt === 1) throw new Error('once')
+})`})
+	ws := s.connect("/ws/one")
+	began := time.Now()
+	ws.send("bad")
+	ws.send("good")
+	ws.want("good1") // what is behind doesn't wait
+	ws.want("bad2")
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("the second attempt came after %v", took)
+	}
+	if !strings.Contains(s.log.String(), "room.js:10:") {
+		t.Errorf("no position in the log:\n%s", s.log)
+	}
+}

@@ -1,0 +1,121 @@
+package main_test
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// dialDeaf opens a WebSocket whose client never reads a frame and never answers.
+func (p *program) dialDeaf(path string) net.Conn {
+	p.t.Helper()
+	conn, err := net.DialTimeout("tcp", p.addr, patience)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		p.t.Fatal(err)
+	}
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", path, p.addr)
+	r, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || r.StatusCode != http.StatusSwitchingProtocols {
+		p.t.Fatalf("%s: %v, %v", path, r, err)
+	}
+	return conn
+}
+
+// prompt is how soon a room answers while another has a hard time, on a machine
+// that does nothing else.
+const prompt = time.Second
+
+// A megabyte of brackets is the worst that one message can say.
+func TestAMegabyteOfBracketsDelaysNobody(t *testing.T) {
+	p := start(t, programOptions{})
+	ann, eve := p.join("quiet", "ann"), p.join("loud", "eve")
+	const megabyte, times = 1 << 20, 20
+	bomb := strings.Repeat("[", megabyte)
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		for range times {
+			if eve.conn.WriteString(bomb) != nil {
+				return
+			}
+		}
+	}()
+	var worst time.Duration
+	turns := 0
+	for over := false; !over || turns < 20; turns++ {
+		before := time.Now()
+		ann.say("how fast?")
+		ann.wantMessage("ann", "how fast?")
+		worst = max(worst, time.Since(before))
+		select {
+		case <-sent:
+			over = true
+		default:
+		}
+	}
+	if worst > prompt {
+		t.Errorf("the other room answered after %v", worst)
+	}
+	for range times {
+		eve.want(object{"type": "error"})
+	}
+	eve.say("sorry")
+	eve.wantMessage("eve", "sorry")
+	t.Logf("worst of %d round trips beside %d messages of 1 MiB: %v", turns, times, worst)
+
+	eve.send(bomb + "[")
+	if code := eve.closeCode(); code != 1009 {
+		t.Errorf("over 1 MiB: close code %d, want 1009", code)
+	}
+	if !p.alive() {
+		t.Fatal("the program is gone")
+	}
+}
+
+// Scripts that loop are stopped; rooms beside them go on.
+func TestALoopIsInterrupted(t *testing.T) {
+	p := start(t, programOptions{flags: []string{"--turn-timeout", "200ms"}, scripts: folder(t, map[string]string{"a.js": `
+import { DO } from 'dotdo'
+export default DO.extend({
+  onRequest() {
+    this.app.get('/loop/:room', () => { for (;;); })
+    this.app.get('/regexp/:room', (c) => c.json({ match: /^(?=(a+)+$)/.test('a'.repeat(40) + 'b') }))
+    this.app.get('/microtasks/:room', async () => { for (;;) await null })
+    this.app.get('/recursion/:room', () => { const f = () => f() + 1; return f() })
+    this.app.get('/fine/:room', (c) => c.json({ fine: true }))
+  },
+})`})})
+	for _, path := range []string{"/loop/x", "/regexp/x", "/microtasks/x", "/recursion/x"} {
+		answered := make(chan response, 1)
+		go func() {
+			r, err := p.try("GET", path, "")
+			if err != nil {
+				r.body = err.Error()
+			}
+			answered <- r
+		}()
+		before := time.Now()
+		for range 5 {
+			if r := p.get("/fine/y"); r.status != 200 {
+				t.Errorf("%s: another room answers %d", path, r.status)
+			}
+		}
+		if took := time.Since(before); took > 5*prompt {
+			t.Errorf("%s: another room took %v for five requests", path, took)
+		}
+		if r := <-answered; r.status != 500 || strings.Contains(r.body, ".js") {
+			t.Errorf("%s: status %d: %s", path, r.status, r.body)
+		}
+		if r := p.get("/fine/x"); r.status != 200 {
+			t.Errorf("%s: the room itself is gone: %d", path, r.status)
+		}
+	}
+}
