@@ -30,13 +30,15 @@ function start(command, args, env = {}) {
   return child
 }
 
+const ended = (child) => child.exitCode !== null || child.signalCode !== null
+
 /** Waits until a process has printed something that matches. */
 async function printed(child, pattern) {
   const deadline = AbortSignal.timeout(patience)
   for (;;) {
     const match = child.text.match(pattern)
     if (match) return match
-    if (child.exitCode !== null) throw new Error(`the process ended before it printed ${pattern}:\n${child.text}`)
+    if (ended(child)) throw new Error(`the process ended before it printed ${pattern}:\n${child.text}`)
     try {
       await once(child, 'text', { signal: deadline })
     } catch {
@@ -47,10 +49,10 @@ async function printed(child, pattern) {
 
 /** Ends a process and returns its exit status. */
 async function stop(child) {
-  if (child.exitCode === null && child.signalCode === null) {
-    const ended = once(child, 'exit', { signal: AbortSignal.timeout(patience) })
+  if (!ended(child)) {
+    const exit = once(child, 'exit', { signal: AbortSignal.timeout(patience) })
     child.kill('SIGTERM')
-    await ended
+    await exit
   }
   return child.exitCode
 }
@@ -102,7 +104,7 @@ async function clientCode() {
   await once(ws, 'close', { signal: AbortSignal.timeout(patience) })
 }
 
-/** Several people with ws: presence, and what a stop looks like to them. */
+/** A person by name, and what a stop of the program looks like to them. */
 async function stopping(server) {
   const ws = new WebSocket(`ws://${base}/ws/general?user=ann`)
   const [welcome] = await once(ws, 'message', { signal: AbortSignal.timeout(patience) })
@@ -125,6 +127,6 @@ try {
   failed = e
   console.error(e)
 } finally {
-  for (const child of children) if (child.exitCode === null) child.kill('SIGKILL')
+  for (const child of children) if (!ended(child)) child.kill('SIGKILL')
 }
 process.exit(failed ? 1 : 0)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -66,9 +67,11 @@ type baseline struct {
 	sockets map[*gws.Conn]struct{}
 }
 
-// room is the sockets that are in one room.
+// room is the sockets that are in one room. Neither its lock nor the baseline's
+// is taken while the other is held.
 type room struct {
-	name string
+	name    string
+	members int // guarded by baseline.mu: those in sockets, and those on the way in or out
 
 	mu      sync.Mutex // held while a message goes out: one order for all
 	sockets []*gws.Conn
@@ -105,23 +108,32 @@ func (b *baseline) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // join puts a socket into its room, unless the server closes.
 func (b *baseline) join(socket *gws.Conn, name, user string) bool {
+	r := b.enter(socket, name)
+	if r == nil {
+		return false
+	}
+	socket.Session().Store(memberKey, &member{r, user})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sockets = append(r.sockets, socket)
+	return true
+}
+
+func (b *baseline) enter(socket *gws.Conn, name string) *room {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
-		return false
+		return nil
 	}
 	r := b.rooms[name]
 	if r == nil {
 		r = &room{name: name}
 		b.rooms[name] = r
 	}
-	socket.Session().Store(memberKey, &member{r, user})
+	r.members++
 	b.sockets[socket] = struct{}{}
 	b.readers.Add(1)
-	r.mu.Lock()
-	r.sockets = append(r.sockets, socket)
-	r.mu.Unlock()
-	return true
+	return r
 }
 
 // close ends all sockets and waits for their goroutines.
@@ -139,27 +151,24 @@ func (b *baseline) close() {
 func (b *baseline) OnOpen(socket *gws.Conn) {
 	m := memberOf(socket)
 	welcome, err := json.Marshal(map[string]string{"type": "welcome", "room": m.room.name, "user": m.user})
-	if err == nil {
-		err = socket.WriteMessage(gws.OpcodeText, welcome)
+	if err != nil {
+		panic(err) // a map of strings is always JSON
 	}
-	_ = err // a socket that is gone ends its own goroutine
+	_ = socket.WriteMessage(gws.OpcodeText, welcome) // a socket that is gone ends its own goroutine
 }
 
 // OnClose takes a socket out of its room.
 func (b *baseline) OnClose(socket *gws.Conn, _ error) {
 	r := memberOf(socket).room
+	r.mu.Lock()
+	if i := slices.Index(r.sockets, socket); i >= 0 {
+		r.sockets = slices.Delete(r.sockets, i, i+1)
+	}
+	r.mu.Unlock()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.sockets, socket)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for i, other := range r.sockets {
-		if other == socket {
-			r.sockets = append(r.sockets[:i], r.sockets[i+1:]...)
-			break
-		}
-	}
-	if len(r.sockets) == 0 && b.rooms[r.name] == r {
+	if r.members--; r.members == 0 {
 		delete(b.rooms, r.name)
 	}
 }

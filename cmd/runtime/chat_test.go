@@ -2,7 +2,9 @@ package main_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,6 +52,59 @@ func TestTwoPeopleTalk(t *testing.T) {
 	if other := p.get("/rooms/elsewhere/messages").list(t); len(other) != 0 {
 		t.Errorf("another room has %v", other)
 	}
+}
+
+// However many talk at once, there is one order, and the history has it.
+func TestEverybodySeesTheSameOrder(t *testing.T) {
+	p := start(t, programOptions{})
+	const people, each = 5, 20
+	var clients []*client
+	for i := range people {
+		clients = append(clients, p.join("general", fmt.Sprintf("p%d", i)))
+	}
+	var sending sync.WaitGroup
+	for i, c := range clients {
+		sending.Go(func() {
+			for n := range each {
+				data := toJSON(object{"type": "message", "content": fmt.Sprintf("%d of %d", n, i)})
+				if err := c.conn.WriteString(data); err != nil {
+					t.Errorf("send: %v", err)
+				}
+			}
+		})
+	}
+	sending.Wait()
+	history := p.historyOf("general", people*each)
+	slices.Reverse(history)
+	next := make([]int, people)
+	for _, m := range history {
+		var n, i int
+		if _, err := fmt.Sscanf(m["content"].(string), "%d of %d", &n, &i); err != nil || n != next[i] {
+			t.Fatalf("%v comes where message %d of its author should (%v)", m, next[i], err)
+		}
+		next[i]++
+	}
+	for i, c := range clients {
+		for _, want := range history {
+			got := c.next()
+			for got["type"] == "presence" {
+				got = c.next()
+			}
+			if toJSON(got["message"]) != toJSON(want) {
+				t.Fatalf("p%d sees %v, want %v", i, got, want)
+			}
+		}
+	}
+}
+
+// historyOf waits until a room has so many messages, and returns them.
+func (p *program) historyOf(room string, count int) (history []object) {
+	p.t.Helper()
+	p.eventually(fmt.Sprintf("%d messages in %s", count, room), func() bool {
+		history = p.get("/rooms/" + room + "/messages?limit=100").list(p.t)
+		return len(history) >= count
+	})
+	return history
 }
 
 func TestHistoryIsNewestFirstAndLimited(t *testing.T) {
@@ -180,82 +235,6 @@ func TestAMessageBelongsToItsSocket(t *testing.T) {
 	other.say("all quiet")
 	other.wantMessage("bob", "all quiet")
 	other.silent()
-}
-
-func TestMentionsReachTheInbox(t *testing.T) {
-	p := start(t, programOptions{})
-	ann := p.join("general", "ann")
-	inbox := p.connect("/users/bob/inbox")
-	ann.say("@bob live, and @ann me")
-	m := ann.wantMessage("ann", "@bob live, and @ann me")
-	n := inbox.want(object{"type": "notification"})
-	want := object{"type": "mention", "room": "general", "from": "ann", "message": m["$id"], "content": "@bob live, and @ann me"}
-	if toJSON(n["notification"]) != toJSON(want) {
-		t.Errorf("the notification is %s, want %s", toJSON(n["notification"]), toJSON(want))
-	}
-
-	inbox.close()
-	for i := range 3 {
-		ann.say(fmt.Sprintf("@bob kept %d", i))
-	}
-	p.eventually("the mentions are delivered", func() bool {
-		return p.metric("chat_deliveries_total") >= 2+2*4 // an event and a call of the room, and of each message
-	})
-	again := p.connect("/users/bob/inbox")
-	for i := range 3 {
-		again.want(object{"type": "notification", "notification": object{"content": fmt.Sprintf("@bob kept %d", i)}})
-	}
-	ann.say("@bob live again")
-	again.want(object{"notification": object{"content": "@bob live again"}})
-
-	third := p.connect("/users/bob/inbox") // what was delivered is gone
-	ann.say("@bob both")
-	third.want(object{"notification": object{"content": "@bob both"}})
-	again.want(object{"notification": object{"content": "@bob both"}})
-	own := p.connect("/users/ann/inbox")
-	bob := p.join("general", "bob")
-	bob.say("@ann hello")
-	own.want(object{"notification": object{"from": "bob"}}) // not: ann by herself
-}
-
-func TestKeptMentionsOutliveTheProgram(t *testing.T) {
-	data := t.TempDir()
-	p := start(t, programOptions{data: data})
-	ann := p.join("general", "ann")
-	ann.say("@bob see you")
-	ann.wantMessage("ann", "@bob see you") // its handler may not even have run
-	if code := p.stop(); code != 0 {
-		t.Fatalf("exit status %d", code)
-	}
-	p = start(t, programOptions{data: data})
-	p.connect("/users/bob/inbox").want(object{"notification": object{"content": "@bob see you"}})
-}
-
-func TestProfiles(t *testing.T) {
-	p := start(t, programOptions{})
-	if got := p.get("/users/ann/profile").object(t); !contains(got, object{"$type": "User", "$id": "ann", "name": "ann"}) {
-		t.Errorf("a new profile is %v", got)
-	}
-	r := p.do("PUT", "/users/ann/profile", `{"name":"Ann Lee","about":"here"}`)
-	if r.status != 200 || !contains(r.object(t), object{"$type": "User", "$id": "ann", "name": "Ann Lee", "about": "here"}) {
-		t.Errorf("status %d: %s", r.status, r.body)
-	}
-	p.do("PUT", "/users/ann/profile", `{"about":""}`)
-	if got := p.get("/users/ann/profile").object(t); !contains(got, object{"name": "Ann Lee", "about": "", "$version": 2}) {
-		t.Errorf("the profile is %v", got)
-	}
-	for _, bad := range []string{"", "{", "[]", "null", `{"name":7}`, `{"name":"  "}`, `{"$id":"bob"}`, `{"__proto__":"x"}`,
-		`{"name":"` + strings.Repeat("n", 81) + `"}`, `{"admin":"yes"}`} {
-		if r := p.do("PUT", "/users/ann/profile", bad); r.status != 400 || r.object(t)["error"] == nil {
-			t.Errorf("%s: status %d: %s", bad, r.status, r.body)
-		}
-	}
-	if r := p.get("/users/a%20b/profile"); r.status != 400 {
-		t.Errorf("a name with a space: status %d", r.status)
-	}
-	if strings.Contains(p.stderr.String(), "script error") {
-		t.Error("a bad profile is a script error")
-	}
 }
 
 func TestRoomsAreListed(t *testing.T) {

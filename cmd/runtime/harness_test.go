@@ -108,6 +108,9 @@ func execute(t *testing.T, args []string, env map[string]string) *program {
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
+	if raceOptions != "" {
+		cmd.Env = append(cmd.Env, raceOptions)
+	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		cmd.Env = append(cmd.Env, name+"="+env[name])
 	}
@@ -292,6 +295,16 @@ func folder(t *testing.T, scripts map[string]string) string {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+	return dir
+}
+
+// shippedWith is the shipped chat and further scripts.
+func shippedWith(t *testing.T, scripts map[string]string) string {
+	t.Helper()
+	dir := folder(t, scripts)
+	if err := os.CopyFS(dir, os.DirFS(shipped)); err != nil {
+		t.Fatal(err)
 	}
 	return dir
 }

@@ -119,3 +119,26 @@ export default DO.extend({
 		}
 	}
 }
+
+// Bodies and headers are bounded.
+func TestRequestsAreBounded(t *testing.T) {
+	p := start(t, programOptions{})
+	if r := p.do("PUT", "/users/ann/profile", strings.Repeat("x", 1<<20+1)); r.status != 413 {
+		t.Errorf("a body over 1 MiB: status %d", r.status)
+	}
+	if r := p.get("/healthz?" + strings.Repeat("x", 64<<10)); r.status != 431 {
+		t.Errorf("64 KiB of header: status %d", r.status)
+	}
+	if r := p.get("/rooms/" + strings.Repeat("r", 257) + "/messages"); r.status != 400 {
+		t.Errorf("a name that no object has: status %d", r.status)
+	}
+	if r := p.get("/rooms/a%00b/messages"); r.status != 400 {
+		t.Errorf("a name with a control character: status %d", r.status)
+	}
+	if r := p.do("DELETE", "/rooms", ""); r.status != 404 {
+		t.Errorf("a method without a route: status %d", r.status)
+	}
+	if r := p.get("/healthz"); r.status != 200 {
+		t.Errorf("afterwards: status %d", r.status)
+	}
+}

@@ -4,3 +4,5 @@ package main_test
 
 // buildFlags build the program as this test was built: without the race detector.
 var buildFlags []string
+
+const raceOptions = ""

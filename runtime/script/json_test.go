@@ -138,3 +138,18 @@ func benchmarkScript(b *testing.B, rt *goja.Runtime, source string, arg goja.Val
 		}
 	}
 }
+
+// What loops in Go must see the turn's deadline.
+func TestDeadline(t *testing.T) {
+	for _, source := range []string{
+		`JSON.stringify(new Array(5000))`, `JSON.parse("[" + "1,".repeat(5000) + "1]")`,
+		`JSON.stringify({}, new Array(5000))`, `structuredClone(new Array(5000).fill(1))`, `structuredClone(new Set(new Array(5000).fill(1).map((_, i) => i)))`,
+	} {
+		vm := newTestVM(t)
+		vm.watch = &watch{}
+		vm.watch.expired.Store(true)
+		if got := vm.eval(t, source); got != "Error: turn timed out" {
+			t.Errorf("%s\n got %.100s", source, got)
+		}
+	}
+}

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// Limits of a measurement.
+const (
+	connectLimit = 2 * time.Minute  // for all sockets to be connected and greeted
+	drainLimit   = 10 * time.Second // for what was sent to arrive, after the last one was due
+)
+
+// load is what a server is measured with.
+type load struct {
+	Rooms   int           // each with Members sockets
+	Members int           // of each room
+	Rate    float64       // messages a second, over all rooms
+	WarmUp  time.Duration // of the same load, before the measuring begins
+	For     time.Duration // the measuring
+}
+
+// result is what was measured.
+type result struct {
+	Server         string  `json:"server"`
+	Sockets        int     `json:"sockets"`
+	Connect        float64 `json:"connect_seconds"`
+	Seconds        float64 `json:"seconds"`               // that were measured
+	Messages       float64 `json:"messages_per_second"`   // taken by the connections
+	Deliveries     float64 `json:"deliveries_per_second"` // that arrived
+	Missing        int64   `json:"missing"`               // deliveries that never arrived
+	SocketsLost    int64   `json:"sockets_lost"`          // that the server closed
+	Errors         int64   `json:"errors"`                // that the server answered with
+	P50            float64 `json:"latency_p50_ms"`        // from when a message was due to each arrival
+	P99            float64 `json:"latency_p99_ms"`        //
+	Max            float64 `json:"latency_max_ms"`        //
+	CPU            float64 `json:"cpu_cores"`             // of the server; 0 is unknown
+	CPUPerDelivery float64 `json:"cpu_us_per_delivery"`   // of the server; 0 is unknown
+	ClientCPU      float64 `json:"client_cpu_cores"`      // of this process
+	SenderMaxLag   float64 `json:"sender_max_lag_ms"`     // how late the load itself was
+}
+
+// trial is one measurement as it runs.
+type trial struct {
+	load
+	fleet     fleet
+	start     time.Time
+	first     int // number of the first message that is measured
+	end       int // number after the last
+	sent      atomic.Int64
+	arrived   atomic.Int64 // of all messages
+	counted   atomic.Int64 // of the measured ones
+	latencies histogram    // of the measured ones
+}
+
+// mark is how things stood at one moment.
+type mark struct {
+	at            time.Time
+	sent, arrived int64
+	server        time.Duration // processor time
+	client        time.Duration
+}
+
+// measure puts the load on a server, at a URL like ws://localhost:8787, and
+// tells every second how it goes. pid is the server's process; 0 is unknown. An
+// error means that nothing was measured; what went wrong in the measuring (lost
+// sockets, missing deliveries) is in the result.
+func measure(ctx context.Context, name, url string, pid int, l load, progress io.Writer) (result, error) {
+	t := &trial{load: l}
+	t.first = int(l.Rate * l.WarmUp.Seconds())
+	t.end = t.first + max(1, int(l.Rate*l.For.Seconds()))
+	t.fleet = fleet{rooms: l.Rooms, members: l.Members, received: t.received}
+	defer t.fleet.close()
+	r := result{Server: name, Sockets: l.Rooms * l.Members}
+
+	fmt.Fprintf(progress, "%s: connecting %d sockets\n", name, r.Sockets)
+	begin := time.Now()
+	if err := t.connect(ctx, url); err != nil {
+		return r, fmt.Errorf("%s: connecting: %w", name, err)
+	}
+	r.Connect = time.Since(begin).Seconds()
+
+	t.start = time.Now()
+	if err := t.fleet.setDeadline(t.start.Add(t.due(t.end) + drainLimit)); err != nil {
+		return r, err
+	}
+	stopProgress := t.report(name, progress)
+	from, to, lag, err := t.send(ctx, pid)
+	if err == nil {
+		err = t.drain(ctx)
+	}
+	stopProgress()
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", name, err)
+	}
+	r.SenderMaxLag = milliseconds(lag)
+	t.evaluate(&r, from, to)
+	return r, nil
+}
+
+func (t *trial) connect(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, connectLimit)
+	defer cancel()
+	if err := t.fleet.connect(ctx, url); err != nil {
+		return err
+	}
+	// A socket that was greeted is in its room.
+	return poll(ctx, func() bool { return t.fleet.welcomed.Load() == int64(len(t.fleet.sockets)) })
+}
+
+// due is when message n is to be sent, after the start.
+func (t *trial) due(n int) time.Duration {
+	return time.Duration(float64(n) / t.Rate * float64(time.Second))
+}
+
+// received takes an arrival of message n, in the goroutine of its reader.
+func (t *trial) received(n int) {
+	t.arrived.Add(1)
+	if n >= t.first && n < t.end {
+		t.latencies.add(time.Since(t.start) - t.due(n))
+		t.counted.Add(1)
+	}
+}
+
+// send sends every message when it is due, or at once if it is late. It returns
+// how things stood when the first measured one was due and after the last, and
+// by how much the latest of the measured was late.
+func (t *trial) send(ctx context.Context, pid int) (from, to mark, lag time.Duration, err error) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	wait := func(n int) error {
+		late := time.Since(t.start) - t.due(n)
+		if late < 0 {
+			timer.Reset(-late)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+			}
+		} else if n > t.first {
+			lag = max(lag, late)
+		}
+		return ctx.Err()
+	}
+	for n := range t.end {
+		if err := wait(n); err != nil {
+			return from, to, lag, err
+		}
+		if n == t.first {
+			if from, err = t.mark(pid); err != nil {
+				return from, to, lag, err
+			}
+		}
+		if t.fleet.send(n) {
+			t.sent.Add(1)
+		}
+	}
+	if err = wait(t.end); err == nil {
+		to, err = t.mark(pid)
+	}
+	return from, to, lag, err
+}
+
+func (t *trial) mark(pid int) (m mark, err error) {
+	m.sent, m.arrived = t.sent.Load(), t.arrived.Load()
+	if pid != 0 {
+		if m.server, err = cpuTime(pid); err != nil {
+			return m, err
+		}
+	}
+	m.client, err = cpuTime(os.Getpid())
+	m.at = time.Now()
+	return m, err
+}
+
+// drain waits until all that was sent has arrived, or long enough.
+func (t *trial) drain(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, drainLimit)
+	defer cancel()
+	err := poll(limited, func() bool {
+		return t.arrived.Load() >= t.sent.Load()*int64(t.Members) || t.fleet.lost.Load() == int64(len(t.fleet.sockets))
+	})
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil // what is missing is counted
+	}
+	return err
+}
+
+func (t *trial) evaluate(r *result, from, to mark) {
+	seconds := to.at.Sub(from.at).Seconds()
+	arrived := to.arrived - from.arrived
+	r.Seconds = seconds
+	r.Messages = float64(to.sent-from.sent) / seconds
+	r.Deliveries = float64(arrived) / seconds
+	r.Missing = max(0, int64(t.end-t.first)*int64(t.Members)-t.counted.Load())
+	r.SocketsLost = t.fleet.lost.Load()
+	r.Errors = t.fleet.errors.Load()
+	r.P50 = milliseconds(t.latencies.percentile(0.50))
+	r.P99 = milliseconds(t.latencies.percentile(0.99))
+	r.Max = milliseconds(t.latencies.max())
+	r.CPU = (to.server - from.server).Seconds() / seconds
+	r.ClientCPU = (to.client - from.client).Seconds() / seconds
+	if arrived > 0 {
+		r.CPUPerDelivery = (to.server - from.server).Seconds() * 1e6 / float64(arrived)
+	}
+}
+
+// report tells every second how far it is, until the function that it returns is
+// called.
+func (t *trial) report(name string, progress io.Writer) (stop func()) {
+	ended, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+		var sent, arrived int64
+		for {
+			select {
+			case <-ended:
+				return
+			case <-ticker.C:
+			}
+			phase := "measuring"
+			if s := t.sent.Load(); s < int64(t.first) {
+				phase = "warming up"
+			}
+			s, a := t.sent.Load(), t.arrived.Load()
+			fmt.Fprintf(progress, "%s: %s, %.0f s: %d messages, %d deliveries in the last second\n",
+				name, phase, time.Since(t.start).Seconds(), s-sent, a-arrived)
+			sent, arrived = s, a
+		}
+	}()
+	return func() { close(ended); <-done }
+}
+
+// poll waits until f holds, for as long as ctx allows.
+func poll(ctx context.Context, f func() bool) error {
+	ticker := time.NewTicker(2 * time.Millisecond)
+	defer ticker.Stop()
+	for !f() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+	return nil
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
