@@ -78,7 +78,10 @@ export default DO.extend({
 
   /** Keeps a notification until an inbox is opened. */
   async keep(notification) {
-    if ((await this.things.count({ $type: 'Notification' })) >= maxKept) {
+    const kept = (await this.ctx.storage.get('kept')) ?? 0
+    if (kept < maxKept) {
+      await this.ctx.storage.put('kept', kept + 1)
+    } else {
       const [oldest] = await this.things.list({ $type: 'Notification', orderBy: { $id: 'asc' }, limit: 1 })
       await this.things.delete(oldest.$id)
     }
@@ -99,6 +102,7 @@ export default DO.extend({
   /** Takes the kept notifications out, as the texts to send, the oldest first. */
   async takeKept() {
     const kept = await this.things.list({ $type: 'Notification', orderBy: { $id: 'desc' }, limit: maxKept })
+    await this.ctx.storage.delete('kept')
     const texts = []
     let bytes = 0
     for (const { $id, notification } of kept) {

@@ -76,6 +76,7 @@ type Dispatcher struct {
 	resultsMu sync.Mutex // guards the results of attempts; bounded by maxInFlight a target
 	results   []result
 	taking    bool // a goroutine handles them
+	deaf      bool // nothing is taken any more: Close waits, or has waited
 }
 
 type result struct {
@@ -134,6 +135,9 @@ func (d *Dispatcher) Close() {
 		t.Stop()
 	}
 	d.mu.Unlock()
+	d.resultsMu.Lock()
+	d.deaf = true // targets still end attempts, and must not begin what Close waits for
+	d.resultsMu.Unlock()
 	d.cancel()
 	d.wg.Wait()
 }
@@ -189,6 +193,9 @@ func (d *Dispatcher) attempt(row store.Delivery) {
 	d.deliver.Deliver(row, func(err error) {
 		d.resultsMu.Lock()
 		defer d.resultsMu.Unlock()
+		if d.deaf {
+			return
+		}
 		d.results = append(d.results, result{row, err})
 		if !d.taking {
 			d.taking = true

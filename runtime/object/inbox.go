@@ -86,13 +86,3 @@ func (q *queue[T]) pop() T {
 	}
 	return item
 }
-
-// putBack puts an event before all others.
-func (q *queue[T]) putBack(order uint64, item T) {
-	if q.head > 0 {
-		q.head--
-		q.items[q.head] = entry[T]{order, item}
-		return
-	}
-	q.items = append([]entry[T]{{order, item}}, q.items...)
-}

@@ -230,25 +230,3 @@ func (n *Node) forgetAll() bool {
 	}
 	return all
 }
-
-// Hibernate drops the VM of every object that nothing pins, at once, for tests.
-func (n *Node) Hibernate() {
-	for i := range n.table {
-		s := &n.table[i]
-		s.Lock()
-		var objects []*Object
-		for _, o := range s.objects {
-			objects = append(objects, o)
-		}
-		s.Unlock()
-		for _, o := range objects {
-			o.complete(func(o *Object) {
-				if o.act != nil && len(o.unreleased) == 0 && o.act.vm.Idle() {
-					act := o.act
-					o.act = nil
-					act.end()
-				}
-			})
-		}
-	}
-}

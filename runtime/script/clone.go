@@ -27,7 +27,6 @@ const (
 )
 
 var (
-	timeType   = reflect.TypeFor[time.Time]()
 	bufferType = reflect.TypeFor[goja.ArrayBuffer]()
 	mapType    = reflect.TypeFor[[][2]any]()
 	bytesType  = reflect.TypeFor[[]byte]()

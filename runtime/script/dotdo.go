@@ -67,6 +67,9 @@ func (vm *VM) dollarObject() goja.Value {
 			if !key.ValidType(name) {
 				return nil
 			}
+			if f := vm.nouns[name]; f != nil {
+				return f
+			}
 			f := vm.rt.ToValue(func(call goja.FunctionCall) goja.Value {
 				id := call.Argument(0)
 				if goja.IsUndefined(id) || goja.IsNull(id) {
@@ -78,6 +81,12 @@ func (vm *VM) dollarObject() goja.Value {
 				}
 				return vm.newStub(&stub{target: target})
 			})
+			if vm.nouns == nil {
+				vm.nouns = make(map[string]goja.Value)
+			}
+			if len(vm.nouns) < maxNouns {
+				vm.nouns[name] = f
+			}
 			return f
 		}
 	}

@@ -41,34 +41,23 @@ func (vm *VM) storageKey(v goja.Value) string {
 	return key
 }
 
-// storageKeys reads a list of keys.
-func (vm *VM) storageKeys(v goja.Value) []string {
-	var keys []string
+// storageKeys reads one key, or a list of them.
+func (vm *VM) storageKeys(v goja.Value) (keys []string, list bool) {
+	if _, list = v.(*goja.Object); !list {
+		return []string{vm.storageKey(v)}, false
+	}
 	vm.rt.ForOf(v, func(v goja.Value) bool {
 		if keys = append(keys, vm.storageKey(v)); len(keys) > maxStorageKeys {
 			vm.throwError("RangeError", "storage: more than %d keys in one call", maxStorageKeys)
 		}
 		return true
 	})
-	return keys
-}
-
-// isList reports whether a value is an object that is not a string: a list of
-// keys, or an object of entries.
-func isList(v goja.Value) bool {
-	_, ok := v.(*goja.Object)
-	return ok
+	return keys, true
 }
 
 func (vm *VM) storageGet(call goja.FunctionCall) func() goja.Value {
 	return func() goja.Value {
-		list := isList(call.Argument(0))
-		var keys []string
-		if list {
-			keys = vm.storageKeys(call.Argument(0))
-		} else {
-			keys = []string{vm.storageKey(call.Argument(0))}
-		}
+		keys, list := vm.storageKeys(call.Argument(0))
 		values, err := vm.view().Values(vm.reads(), keys)
 		vm.readError(err)
 		if !list {
@@ -123,13 +112,7 @@ func (vm *VM) putValue(key string, v goja.Value) {
 
 func (vm *VM) storageDelete(call goja.FunctionCall) func() goja.Value {
 	return func() goja.Value {
-		list := isList(call.Argument(0))
-		var keys []string
-		if list {
-			keys = vm.storageKeys(call.Argument(0))
-		} else {
-			keys = []string{vm.storageKey(call.Argument(0))}
-		}
+		keys, list := vm.storageKeys(call.Argument(0))
 		values, err := vm.view().Values(vm.reads(), keys)
 		vm.readError(err)
 		for _, key := range keys {

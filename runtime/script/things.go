@@ -327,8 +327,7 @@ func (vm *VM) order(what string, v goja.Value) []store.Order {
 			vm.throwType("%s: orderBy.%s is %s, must be 'asc' or 'desc'", what, field, vm.describe(direction))
 		}
 	}
-	var read func(v goja.Value)
-	read = func(v goja.Value) {
+	read := func(v goja.Value) {
 		if field, ok := stringOf(v); ok {
 			orders = append(orders, store.Order{Field: field})
 			return

@@ -2,7 +2,6 @@ package script
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/dop251/goja"
@@ -45,6 +44,7 @@ type VM struct {
 	kv         *native
 	things     *native
 	dollar     *native
+	nouns      map[string]goja.Value // the functions $.User and so on
 	dotdo      *goja.Object
 	send       goja.Value   // the built-in broadcast
 	stubTarget *goja.Object // what every stub's proxy stands before
@@ -273,13 +273,6 @@ func (vm *VM) id() int64 {
 	return vm.lastID
 }
 
-// resolved returns a promise that is already fulfilled.
-func (vm *VM) resolved(v goja.Value) goja.Value {
-	p, resolve, _ := vm.rt.NewPromise()
-	vm.check(resolve(v))
-	return vm.rt.ToValue(p)
-}
-
 // promised runs f and returns its result as a promise; what it throws rejects.
 func (vm *VM) promised(f func() goja.Value) goja.Value {
 	p, resolve, reject := vm.rt.NewPromise()
@@ -290,11 +283,4 @@ func (vm *VM) promised(f func() goja.Value) goja.Value {
 		vm.check(resolve(v))
 	}
 	return vm.rt.ToValue(p)
-}
-
-func (vm *VM) String() string {
-	if vm.host == nil {
-		return "VM"
-	}
-	return fmt.Sprintf("VM of %s", vm.host.Key())
 }
