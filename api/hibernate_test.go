@@ -137,21 +137,22 @@ import { DO } from 'dotdo'
 export default DO.extend({
   $type: 'Room',
   async webSocketMessage(ws, m) {
-    if (m === 'block') {
-      const got = await this.ctx.blockConcurrencyWhile(async () => {
-        await new Promise((resolve) => setTimeout(resolve, 30))
-        return 'through'
-      })
-      ws.send(got)
-      return
-    }
-    ws.send(m)
+    this.order ??= []
+    this.order.push(m)
+    if (m !== 'block') { ws.send(this.order.join()); return }
+    const got = await this.ctx.blockConcurrencyWhile(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      this.order.push('unblocked')
+      return 'through'
+    })
+    ws.send(got)
   },
 })`})
 	a, b := s.connect("/ws/one"), s.connect("/ws/one")
+	turns := s.node.Stats().Turns.Load()
 	a.send("block")
-	s.eventually("the block has begun", func() bool { return s.node.Stats().Turns.Load() >= 4 })
+	s.eventually("the block has begun", func() bool { return s.node.Stats().Turns.Load() == turns+1 })
 	b.send("after")
-	b.want("after")
+	b.want("block,unblocked,after")
 	a.want("through")
 }

@@ -165,6 +165,10 @@ func (b *baseline) OnClose(socket *gws.Conn, _ error) {
 		r.sockets = slices.Delete(r.sockets, i, i+1)
 	}
 	r.mu.Unlock()
+	b.leave(socket, r)
+}
+
+func (b *baseline) leave(socket *gws.Conn, r *room) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.sockets, socket)

@@ -47,8 +47,8 @@ func parseRooms(args []string, output io.Writer) (o roomsOptions, err error) {
 		err = errors.New("--for must be more than 0, --warm-up not less, and both at most 1h")
 	case o.url != "" && !strings.HasPrefix(o.url, "ws://"):
 		err = fmt.Errorf("--url %q: must be like ws://localhost:8787", o.url)
-	case o.url == "" && o.pid != 0:
-		err = errors.New("--pid goes with --url")
+	case o.pid < 0 || o.pid > 0 && o.url == "":
+		err = errors.New("--pid is a process, and goes with --url")
 	}
 	o.url = strings.TrimRight(o.url, "/")
 	return o, err
