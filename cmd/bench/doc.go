@@ -16,14 +16,16 @@
 // as the kernel counts it, over the same stretch as the deliveries.
 //
 // Both servers, the load and whatever else runs share the machine: compare the
-// processor time per delivery, which is per process, rather than latencies.
+// processor time per delivery, which is per process, rather than latencies. It
+// too varies from run to run, the baseline's by a fifth: --rounds evens it out.
 //
 // # Goroutines
 //
 // A fleet has one goroutine a socket, which reads; fleet.close ends them and
-// waits. Messages are sent by the goroutine that called measure, in order. A
-// server process has one goroutine that waits for its end; its stop waits for
-// that. The baseline has one goroutine a socket, and serveBaseline waits for them.
+// waits. Messages are sent by the goroutine that called measure, in order; another
+// tells of the progress, and measure waits for it. A server process has one
+// goroutine that waits for its end; its stop waits for that. The baseline has one
+// goroutine a socket, and serveBaseline waits for them.
 //
 // Nothing here waits without an end: connecting, draining and stopping have
 // their limits, sends have the deadline of the run, and an interrupt ends all.

@@ -12,7 +12,7 @@ import (
 )
 
 const usage = `usage:
-  bench rooms     load over many small rooms; without --url, of the chat and of the baseline in turn
+  bench rooms     load on many small rooms: of the server at --url, or of the chat and the baseline in turn
   bench baseline  a plain WebSocket chat server to compare with
 Each shows its flags with --help.`
 

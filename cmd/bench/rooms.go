@@ -17,12 +17,16 @@ import (
 // address, and the descriptor limit is often 20,000.
 const maxSockets = 20_000
 
+// maxRounds keeps the table readable.
+const maxRounds = 5
+
 // roomsOptions are the flags of the rooms command.
 type roomsOptions struct {
 	load
-	url  string
-	pid  int
-	json bool
+	rounds int
+	url    string
+	pid    int
+	json   bool
 }
 
 func parseRooms(args []string, output io.Writer) (o roomsOptions, err error) {
@@ -32,6 +36,7 @@ func parseRooms(args []string, output io.Writer) (o roomsOptions, err error) {
 	fs.Float64Var(&o.Rate, "rate", 1000, "messages a second, over all rooms")
 	fs.DurationVar(&o.For, "for", 10*time.Second, "how long to measure")
 	fs.DurationVar(&o.WarmUp, "warm-up", 3*time.Second, "how long to put the load on before")
+	fs.IntVar(&o.rounds, "rounds", 1, "how often to measure both in turn; the ratio is then of all together")
 	fs.StringVar(&o.url, "url", "", "server to measure, like ws://localhost:8787; empty: the chat and the baseline, started for it")
 	fs.IntVar(&o.pid, "pid", 0, "with --url: process of the server, to measure its processor time")
 	fs.BoolVar(&o.json, "json", false, "print JSON instead of a table")
@@ -45,6 +50,8 @@ func parseRooms(args []string, output io.Writer) (o roomsOptions, err error) {
 		err = errors.New("--rate must be more than 0 and at most 1000000")
 	case o.For <= 0 || o.WarmUp < 0 || o.For > time.Hour || o.WarmUp > time.Hour:
 		err = errors.New("--for must be more than 0, --warm-up not less, and both at most 1h")
+	case o.rounds < 1 || o.rounds > maxRounds || o.rounds > 1 && o.url != "":
+		err = fmt.Errorf("--rounds must be from 1 to %d, and 1 with --url", maxRounds)
 	case o.url != "" && !strings.HasPrefix(o.url, "ws://"):
 		err = fmt.Errorf("--url %q: must be like ws://localhost:8787", o.url)
 	case o.pid < 0 || o.pid > 0 && o.url == "":
@@ -64,7 +71,7 @@ func runRooms(ctx context.Context, o roomsOptions, stdout, progress io.Writer) e
 		one, err = measure(ctx, "server", o.url, o.pid, o.load, progress)
 		r.Results = []result{one}
 	} else {
-		r.Results, err = compare(ctx, o.load, progress)
+		r.Results, err = compare(ctx, o, progress)
 	}
 	if err != nil {
 		return err
@@ -78,9 +85,9 @@ func runRooms(ctx context.Context, o roomsOptions, stdout, progress io.Writer) e
 	return r.print(stdout)
 }
 
-// compare builds the chat and the baseline, and measures one after the other,
-// each in a process of its own, with data that goes afterwards.
-func compare(ctx context.Context, l load, progress io.Writer) (results []result, err error) {
+// compare builds the chat and the baseline, and measures one after the other, as
+// often as asked.
+func compare(ctx context.Context, o roomsOptions, progress io.Writer) (results []result, err error) {
 	root, err := moduleRoot(ctx)
 	if err != nil {
 		return nil, err
@@ -95,24 +102,37 @@ func compare(ctx context.Context, l load, progress io.Writer) (results []result,
 		return nil, err
 	}
 	const anyPort = "127.0.0.1:0"
-	for _, server := range []struct {
-		name string
-		args []string
-	}{
-		{"runtime", []string{"runtime", "--addr", anyPort, "--scripts", filepath.Join(root, "scripts"), "--data", filepath.Join(folder, "data")}},
-		{"baseline", []string{"bench", "baseline", "--addr", anyPort}},
-	} {
-		p, err := startProcess(ctx, filepath.Join(folder, server.args[0]), server.args[1:]...)
-		if err != nil {
-			return nil, err
+	for round := range o.rounds {
+		data := filepath.Join(folder, fmt.Sprintf("data-%d", round))
+		for _, server := range []struct {
+			name, command string
+			args          []string
+		}{
+			{"runtime", "runtime", []string{"--addr", anyPort, "--scripts", filepath.Join(root, "scripts"), "--data", data}},
+			{"baseline", "bench", []string{"baseline", "--addr", anyPort}},
+		} {
+			r, err := measureProcess(ctx, server.name, o.load, progress, filepath.Join(folder, server.command), server.args...)
+			if err != nil {
+				return nil, err
+			}
+			results = append(results, r)
 		}
-		r, err := measure(ctx, server.name, "ws://"+p.addr, p.pid, l, progress)
-		if err = errors.Join(err, p.stop()); err != nil {
-			return nil, err
-		}
-		results = append(results, r)
 	}
 	return results, nil
+}
+
+// measureProcess starts a server, measures it and stops it.
+func measureProcess(ctx context.Context, name string, l load, progress io.Writer, command string, args ...string) (result, error) {
+	p, err := startProcess(ctx, command, args...)
+	if err != nil {
+		return result{}, err
+	}
+	r, err := measure(ctx, name, "ws://"+p.addr, p.pid, l, progress)
+	stopped := p.stop()
+	if ctx.Err() == nil { // an interrupt from a terminal reaches both: then it may have ended first
+		err = errors.Join(err, stopped)
+	}
+	return r, err
 }
 
 // report is what the rooms command prints.
@@ -124,9 +144,15 @@ type report struct {
 	Ratio   float64  `json:"cpu_ratio,omitempty"` // processor time per delivery: the first server's to the second's
 }
 
+// relate compares what took turns: results of two servers, as often each.
 func (r *report) relate() {
-	if len(r.Results) == 2 && r.Results[1].CPUPerDelivery > 0 {
-		r.Ratio = r.Results[0].CPUPerDelivery / r.Results[1].CPUPerDelivery
+	var cpu, deliveries [2]float64
+	for i, one := range r.Results {
+		cpu[i%2] += one.CPU * one.Seconds
+		deliveries[i%2] += one.Deliveries * one.Seconds
+	}
+	if cpu[1] > 0 && deliveries[0] > 0 {
+		r.Ratio = cpu[0] / deliveries[0] / (cpu[1] / deliveries[1])
 	}
 }
 

@@ -3,6 +3,7 @@ package object
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"sync/atomic"
 
@@ -72,21 +73,39 @@ type closedEvent struct {
 	code   uint16
 	reason string
 	clean  bool
+
+	reported bool // webSocketError has run
 }
 
 // Closed takes the end of a socket from its reader.
 func (o *Object) Closed(s *socket.Socket, code uint16, reason string, clean bool) {
-	o.offer(&closedEvent{o, s, code, reason, clean}, false)
+	o.offer(&closedEvent{object: o, socket: s, code: code, reason: reason, clean: clean}, false)
 }
 
 // A socket that never came to be, because its request failed, is not in the hub.
 func (e *closedEvent) wakes(o *Object) bool {
-	return o.hub.Has(e.socket) && o.node.Scripts().HasHook(o.key.Type, "webSocketClose")
+	set := o.node.Scripts()
+	return o.hub.Has(e.socket) &&
+		(set.HasHook(o.key.Type, "webSocketClose") || e.violation() && set.HasHook(o.key.Type, "webSocketError"))
+}
+
+// violation reports whether the socket was closed because of what its peer sent,
+// which is an error to the scripts; a peer that is just gone is none.
+func (e *closedEvent) violation() bool {
+	return !e.clean && e.code != socket.CodeAbnormal && !e.reported
 }
 
 func (e *closedEvent) ignored(o *Object) { o.hub.Remove(e.socket) }
 
 func (e *closedEvent) enter(o *Object, act *activation) {
+	if e.violation() {
+		e.reported = true
+		id := act.newTask("webSocketError", nil)
+		o.settle(act, act.vm.Failed(id, client{e.socket}, fmt.Sprintf("the WebSocket was closed with %d: %s", e.code, e.reason)), nil)
+		act.limit(id, lingering)
+		o.handle(e) // in a new activation, if that turn has cost this one
+		return
+	}
 	id := act.newTask("webSocketClose", nil)
 	out := act.vm.Closed(id, client{e.socket}, e.code, e.reason, e.clean)
 	o.hub.Remove(e.socket)
