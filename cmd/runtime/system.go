@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -32,15 +33,16 @@ const (
 
 // system is the running program.
 type system struct {
-	options  options
-	set      *script.Set
-	store    *store.Store
-	sockets  *socket.Server
-	node     *object.Node
-	events   *event.Dispatcher
-	http     *http.Server
-	listener net.Listener
-	served   chan error
+	options   options
+	set       *script.Set
+	store     *store.Store
+	sockets   *socket.Server
+	node      *object.Node
+	events    *event.Dispatcher
+	http      *http.Server
+	listeners []net.Listener
+	serving   sync.WaitGroup
+	served    chan error // why serving ended by itself
 }
 
 // start opens everything, in the order in which the parts need each other. The
@@ -71,7 +73,7 @@ func start(ctx context.Context, o options, log *slog.Logger) (s *system, err err
 	})
 	metrics.Watch(s.node, s.sockets, s.events)
 	s.http = api.New(s.node, metrics, log).HTTP()
-	s.listener, err = net.Listen("tcp", o.addr)
+	s.listeners, err = listen(o.addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		err = fmt.Errorf("the address %s is in use: stop what listens there, or choose another with --addr", o.addr)
 	}
@@ -81,13 +83,40 @@ func start(ctx context.Context, o options, log *slog.Logger) (s *system, err err
 	if err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
-	go func() {
-		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
-			s.served <- err
-		}
-		close(s.served)
-	}()
+	for _, l := range s.listeners {
+		s.serving.Go(func() {
+			if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+				select {
+				case s.served <- err:
+				default: // one is enough
+				}
+			}
+		})
+	}
 	return s, nil
+}
+
+// listen opens the address; for localhost on both loopback addresses, as clients
+// differ in which they try first.
+func listen(addr string) ([]net.Listener, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("--addr: %w", err)
+	}
+	first, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	if host != "localhost" {
+		return []net.Listener{first}, nil
+	}
+	_, port, _ := net.SplitHostPort(first.Addr().String())
+	for _, loopback := range []string{"127.0.0.1", "::1"} {
+		if second, err := net.Listen("tcp", net.JoinHostPort(loopback, port)); err == nil {
+			return []net.Listener{first, second}, nil
+		}
+	}
+	return []net.Listener{first}, nil // the other is in use by somebody, or this machine has none
 }
 
 // scriptsError is what somebody reads whose script doesn't load.
@@ -117,14 +146,15 @@ func (s *system) stop() error {
 		defer cancel()
 		return f(ctx)
 	}
-	if s.listener != nil {
-		_ = s.listener.Close() // no new connections; http.Server closes it once more
+	for _, l := range s.listeners {
+		_ = l.Close() // no new connections; http.Server closes it once more
 	}
 	// Sockets that don't answer and requests that don't end are cut: that they
 	// took their time is no failure of the stop.
 	_ = within(stopSockets, s.sockets.Shutdown)
 	_ = within(stopHTTP, s.http.Shutdown)
 	_ = s.http.Close()
+	s.serving.Wait()
 	s.events.Close()
 	var errs []error
 	if err := within(stopObjects, s.node.Close); err != nil {
@@ -135,7 +165,7 @@ func (s *system) stop() error {
 
 // describe prints what was started, for the person who started it.
 func (s *system) describe(w io.Writer) {
-	fmt.Fprintf(w, "chat.example.com.ai\n\n  listening  http://%s\n  data       %s\n  scripts    %s\n\n", s.listener.Addr(), s.options.data, s.options.scripts)
+	fmt.Fprintf(w, "chat.example.com.ai\n\n  listening  http://%s\n  data       %s\n  scripts    %s\n\n", s.listeners[0].Addr(), s.options.data, s.options.scripts)
 	for _, p := range s.set.Parts() {
 		noun := p.Noun
 		if noun == "" {

@@ -37,6 +37,9 @@ const (
 	// maxWaiting is how many wait in memory for a target; the rest stays in the
 	// store and is read when these are through.
 	maxWaiting = 4096
+	// maxRetries is how many wait in memory for another attempt, in all; what is
+	// beyond is left for the next start.
+	maxRetries = 10_000
 	readBatch  = 1024
 )
 
@@ -70,6 +73,7 @@ type Dispatcher struct {
 	mu     sync.Mutex
 	lanes  map[key.Key]*lane
 	timers map[int64]*time.Timer // of retries, by position
+	known  map[int64]bool        // positions of what is in memory
 	closed bool
 	stats  Stats
 
@@ -100,7 +104,7 @@ type lane struct {
 func New(s *store.Store, to Deliverer, token uint64, log *slog.Logger) *Dispatcher {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Dispatcher{store: s, deliver: to, token: token, log: log, ctx: ctx, cancel: cancel,
-		lanes: make(map[key.Key]*lane), timers: make(map[int64]*time.Timer)}
+		lanes: make(map[key.Key]*lane), timers: make(map[int64]*time.Timer), known: make(map[int64]bool)}
 }
 
 // Start takes up what an earlier run of the program has left in the outbox.
@@ -150,13 +154,22 @@ func (d *Dispatcher) Committed(row store.Delivery) {
 		return
 	}
 	l := d.lane(row.Target)
-	if l.behind || len(l.waiting) >= maxWaiting {
-		l.behind = true // it will be read
+	if row.Seq > l.last && (l.behind || l.reading || len(l.waiting) >= maxWaiting) {
+		l.behind = true // it will be read, behind what is read before it
 	} else {
-		l.waiting = append(l.waiting, row)
-		l.last = max(l.last, row.Seq)
+		d.queue(l, row)
 	}
 	d.pump(row.Target, l)
+}
+
+// queue puts a delivery into its lane, unless it is in memory already. A reader
+// and the turn that committed a row may both bring it. The mutex is held.
+func (d *Dispatcher) queue(l *lane, row store.Delivery) {
+	l.last = max(l.last, row.Seq)
+	if !d.known[row.Seq] {
+		d.known[row.Seq] = true
+		l.waiting = append(l.waiting, row)
+	}
 }
 
 func (d *Dispatcher) lane(target key.Key) *lane {
@@ -179,10 +192,10 @@ func (d *Dispatcher) pump(target key.Key, l *lane) {
 	switch {
 	case len(l.waiting) > 0 || d.closed:
 	case l.behind && !l.reading:
-		l.reading = true
+		l.reading, l.behind = true, false
 		d.wg.Add(1)
 		go d.read(target, l)
-	case !l.behind && l.inFlight == 0:
+	case !l.behind && !l.reading && l.inFlight == 0:
 		delete(d.lanes, target)
 	}
 }
@@ -243,19 +256,25 @@ func (d *Dispatcher) read(target key.Key, l *lane) {
 	}
 	now := time.Now().UnixMilli()
 	for _, row := range rows {
-		l.last = max(l.last, row.Seq)
-		if wait := row.NextAt - now; wait > 0 {
+		if wait := row.NextAt - now; wait > 0 && !d.known[row.Seq] {
+			l.last = max(l.last, row.Seq)
 			d.later(row, time.Duration(wait)*time.Millisecond)
 			continue
 		}
-		l.waiting = append(l.waiting, row)
+		d.queue(l, row)
 	}
-	l.behind = len(rows) == readBatch
+	l.behind = l.behind || len(rows) == readBatch
 	d.pump(target, l)
 }
 
 // later puts a delivery back into its lane after a while. The mutex is held.
 func (d *Dispatcher) later(row store.Delivery, wait time.Duration) {
+	if len(d.timers) >= maxRetries {
+		delete(d.known, row.Seq)
+		d.log.Warn("too many deliveries wait for another attempt: one is left for the next start", "id", row.ID)
+		return
+	}
+	d.known[row.Seq] = true
 	d.timers[row.Seq] = time.AfterFunc(wait, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -263,8 +282,9 @@ func (d *Dispatcher) later(row store.Delivery, wait time.Duration) {
 		if d.closed {
 			return
 		}
+		delete(d.known, row.Seq)
 		l := d.lane(row.Target)
-		l.waiting = append(l.waiting, row)
+		d.queue(l, row)
 		d.pump(row.Target, l)
 	})
 }
@@ -274,7 +294,8 @@ func (d *Dispatcher) done(row store.Delivery, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l := d.lane(row.Target)
-	l.inFlight = max(0, l.inFlight-1)
+	l.inFlight--
+	delete(d.known, row.Seq)
 	if err == nil {
 		d.stats.Delivered++
 	} else {

@@ -304,7 +304,7 @@ func resolveArgs(op script.Op, results []opResult, vm *script.VM) (args []json.R
 			args = append(args, a.Value)
 			continue
 		}
-		r := results[a.Ref-1]
+		r := &results[a.Ref-1]
 		if r.err != nil {
 			return nil, r.err
 		}

@@ -1,0 +1,15 @@
+package cluster_test
+
+import (
+	"testing"
+
+	"chat.example.com.ai/runtime/cluster"
+	"chat.example.com.ai/runtime/key"
+)
+
+func TestEveryObjectLivesHere(t *testing.T) {
+	l := cluster.NewLocal(7)
+	if got := l.Token(key.Key{Type: "Room", ID: "general"}); got != 7 {
+		t.Errorf("token %d, want the epoch of the store", got)
+	}
+}
