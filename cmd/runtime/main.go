@@ -108,7 +108,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if o.log == "text" {
 		s.describe(stdout)
 	} else {
-		log.Info("ready", "addr", s.listeners[0].Addr().String(), "scripts", o.scripts, "data", o.data)
+		log.Info("ready", "addr", s.address(), "scripts", o.scripts, "data", o.data)
 	}
 	select {
 	case <-ctx.Done():

@@ -163,9 +163,20 @@ func (s *system) stop() error {
 	return errors.Join(append(errs, s.store.Close())...)
 }
 
+// address is what a client connects to, by the name that was asked for.
+func (s *system) address() string {
+	addr := s.listeners[0].Addr().String()
+	if host, _, err := net.SplitHostPort(s.options.addr); err == nil && host == "localhost" {
+		if _, port, err := net.SplitHostPort(addr); err == nil {
+			return net.JoinHostPort(host, port)
+		}
+	}
+	return addr
+}
+
 // describe prints what was started, for the person who started it.
 func (s *system) describe(w io.Writer) {
-	fmt.Fprintf(w, "chat.example.com.ai\n\n  listening  http://%s\n  data       %s\n  scripts    %s\n\n", s.listeners[0].Addr(), s.options.data, s.options.scripts)
+	fmt.Fprintf(w, "chat.example.com.ai\n\n  listening  http://%s\n  data       %s\n  scripts    %s\n\n", s.address(), s.options.data, s.options.scripts)
 	for _, p := range s.set.Parts() {
 		noun := p.Noun
 		if noun == "" {
