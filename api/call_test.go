@@ -26,6 +26,24 @@ export default DO.extend({
       return await user.greet(friend, user.getProfile().name)
     })
     route('/elsewhere/:room', async () => await $.User('bob').greet($.User('ann').getProfile().name, 'x'))
+    route('/mixed/:room', async () => {
+      const a = $.User('ann').add(1, 2), b = $.User('bob').add(10, 20)
+      const c = b.then(() => $.User('ann').add(100, 100))
+      return [await a, await b, await c, await $.User('ann').add(a, b), await $.User('ann').add($.User('ann').add(1, 1), $.User('bob').add(2, 2))]
+    })
+    route('/forgot/:room', async () => await $.User('ann').echo)
+    route('/toolarge/:room', async () => await $.User('ann').large())
+    route('/kept/:room', async () => {
+      await $.User('ann').set('kept')
+      try { await $.User('ann').nothing() } catch { }
+      return await $.User('ann').get()
+    })
+    this.app.get('/unaccepted/:room', () => new Response(null, { status: 101, webSocket: new WebSocketPair()[0] }))
+    this.app.get('/accepted/:room', () => {
+      const pair = new WebSocketPair()
+      this.ctx.acceptWebSocket(pair[1])
+      return new Response(null, { status: 101, webSocket: pair[1] })
+    })
     route('/fails/:room', async () => await $.User('ann').fails())
     route('/missing/:room', async () => await $.User('ann').nothing())
     route('/hidden/:room', async (c) => await $.User('ann')[c.req.query('name')]())
@@ -54,6 +72,10 @@ export default DO.extend({
   getProfile() { return { name: 'Ann', friend: 'Zoe' } },
   greet(a, b) { return a + ' and ' + b },
   echo(v) { return v },
+  add(a, b) { return a + b },
+  large() { return 'x'.repeat(3 << 20) },
+  set(v) { this.value = v },
+  get() { return this.value },
   async fails() {
     await null
     throw new RangeError('too far')
@@ -74,7 +96,7 @@ func TestCalls(t *testing.T) {
 		{"/arguments/r", `"Zoe and Ann"`, 1},
 		{"/elsewhere/r", `"Ann and x"`, 2},
 		{"/all/r", `[1,2,3]`, 1},
-		{"/fails/r", `{"name":"RangeError","message":"too far","position":"user.js:13:11","type":false}`, 1},
+		{"/fails/r", `{"name":"RangeError","message":"too far","position":"user.js:17:11","type":false}`, 1},
 		{"/missing/r", `{"name":"TypeError","message":"User.nothing does not exist: no part of User defines nothing","type":true}`, 1},
 		{"/hidden/r?name=_private", `{"name":"TypeError","message":"User._private does not exist: no part of User defines _private","type":true}`, 1},
 		{"/hidden/r?name=init", `{"name":"TypeError","message":"User.init does not exist: no part of User defines init","type":true}`, 1},
@@ -83,6 +105,10 @@ func TestCalls(t *testing.T) {
 		{"/hidden/r?name=isPrototypeOf", `{"name":"TypeError","message":"User.isPrototypeOf does not exist: no part of User defines isPrototypeOf","type":true}`, 1},
 		{"/notmethod/r", `{"name":"TypeError","message":"User: the result of a call is data: it has no methods","type":true}`, 0},
 		{"/noun/r", `{"name":"TypeError","message":"Nobody.anything does not exist: no part of Nobody defines anything","type":true}`, 1},
+		{"/mixed/r", `[3,30,200,33,6]`, 0},
+		{"/forgot/r", `{"name":"DataCloneError","message":"the function echo could not be cloned","type":false}`, 1},
+		{"/toolarge/r", `{"name":"RangeError","message":"the value is larger than the limit of 2097152 bytes","type":false}`, 1},
+		{"/kept/r", `"kept"`, 3}, // an unknown method costs its object nothing
 		{"/circle/r", `"done"`, 7},
 		{"/self/r", `"own"`, 1},
 		{"/dates/r", `[true,0,true]`, 1},
@@ -97,6 +123,11 @@ func TestCalls(t *testing.T) {
 				t.Errorf("%v round trips, want %v", trips, test.trips)
 			}
 		})
+	}
+	for _, path := range []string{"/unaccepted/r", "/accepted/r"} {
+		if status, body := s.get(path); status != 500 || body != "{\"error\":\"Internal Server Error\"}\n" {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
 	}
 	if _, body := s.get("/deep/r"); !strings.Contains(body, "32 hops") {
 		t.Errorf("a call chain without end gave %s", body)

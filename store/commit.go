@@ -62,7 +62,7 @@ func (s *Store) run() {
 		jobs, closing = s.take(jobs[:0])
 		work := s.indexes.pending()
 		switch {
-		case len(jobs) > 0 || work.undeclared:
+		case len(jobs) > 0 || work.undeclared || s.ending():
 			errs = s.group(jobs, errs[:0])
 			for i, j := range jobs {
 				j.done(errs[i])
@@ -93,11 +93,15 @@ func (s *Store) take(into []job) (jobs []job, closing bool) {
 // group commits batches in one transaction and appends one result each to errs.
 func (s *Store) group(jobs []job, errs []error) []error {
 	start := s.opts.Now()
-	errs, err := s.transact(jobs, errs)
+	ended := s.takeEnded()
+	errs, err := s.transact(jobs, ended, errs)
 	if err != nil {
 		s.rollback()
+		s.keepEnded(ended)
 		s.indexes.undo()
-		if len(jobs) == 0 {
+		if len(jobs) == 0 && len(ended) > 0 {
+			s.opts.Log.Error("cannot store that deliveries are done; trying again", "error", err)
+		} else if len(jobs) == 0 {
 			s.opts.Log.Error("cannot declare an index; queries do without it", "error", err)
 		}
 		errs = errs[:0]
@@ -115,7 +119,7 @@ func (s *Store) group(jobs []job, errs []error) []error {
 }
 
 // transact runs the transaction. An error means that nothing of it is stored.
-func (s *Store) transact(jobs []job, errs []error) ([]error, error) {
+func (s *Store) transact(jobs []job, ended []int64, errs []error) ([]error, error) {
 	if err := s.exec(s.write.begin); err != nil {
 		return errs, fmt.Errorf("store: begin: %w", err)
 	}
@@ -126,11 +130,22 @@ func (s *Store) transact(jobs []job, errs []error) ([]error, error) {
 	if err := s.declareIndexes(jobs); err != nil {
 		return errs, fmt.Errorf("store: declare an index: %w", err)
 	}
+	alone := len(jobs) == 1 && len(ended) == 0 // it needs no savepoint
+	if len(ended) > 0 && epoch == s.epoch {
+		if err := s.exec(s.write.doneLater, seqList(ended)); err != nil {
+			return errs, fmt.Errorf("store: end deliveries: %w", err)
+		}
+	}
 	for _, j := range jobs {
 		err := ErrFenced
 		switch {
 		case j.batch.line != nil && j.batch.line.broken:
 			err = ErrBroken
+		case j.batch.Token == epoch && alone:
+			if err := s.applyWrites(j.batch); err != nil {
+				return errs, err // the transaction is this batch
+			}
+			err = nil
 		case j.batch.Token == epoch:
 			err = s.apply(j.batch)
 		}

@@ -16,7 +16,7 @@ type index struct {
 	typ   string
 	field field
 	ready chan struct{} // closed when things from before it was declared are in
-	next  int64         // the writer's: rowid up to which they are in
+	next  place         // the writer's: the thing up to which they are in
 }
 
 func (i *index) isReady() bool {
@@ -197,52 +197,56 @@ func (s *Store) buildIndex(idx *index) {
 	}
 }
 
-func (s *Store) buildStep(idx *index) (next int64, complete bool, err error) {
+// place is where a thing stands in the table.
+type place struct{ object, id string }
+
+func (s *Store) buildStep(idx *index) (next place, complete bool, err error) {
 	if err := s.exec(s.write.begin); err != nil {
-		return 0, false, err
+		return next, false, err
 	}
 	var epoch uint64
 	if err := s.write.epoch.QueryRow().Scan(&epoch); err != nil {
-		return 0, false, err
+		return next, false, err
 	}
 	if epoch != s.epoch {
-		return 0, false, ErrFenced
+		return next, false, ErrFenced
 	}
 	type row struct {
 		object string
 		thing  Thing
 	}
-	rows, err := s.write.nextThings.Query(idx.typ, idx.next, indexStep)
+	rows, err := s.write.nextThings.Query(idx.typ, idx.next.object, idx.next.id, indexStep)
 	if err != nil {
-		return 0, false, err
+		return next, false, err
 	}
 	defer rows.Close()
 	var old []row
 	seen := 0
 	for next = idx.next; rows.Next(); seen++ {
 		var r row
-		if err := rows.Scan(&next, &r.object, &r.thing.ID, &r.thing.Type, &r.thing.Fields); err != nil {
-			return 0, false, err
+		if err := rows.Scan(&r.object, &r.thing.ID, &r.thing.Type, &r.thing.Fields); err != nil {
+			return next, false, err
 		}
+		next = place{r.object, r.thing.ID}
 		if r.thing.Type == idx.typ {
 			old = append(old, r)
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return 0, false, err
+		return next, false, err
 	}
 	for _, r := range old {
 		if err := s.exec(s.write.addIndex, r.object, idx.typ, idx.field.name, idx.field.of(&r.thing).bind(), r.thing.ID); err != nil {
-			return 0, false, err
+			return next, false, err
 		}
 	}
 	if complete = seen < indexStep; complete {
 		if err := s.exec(s.write.indexReady, idx.typ, idx.field.name); err != nil {
-			return 0, false, err
+			return next, false, err
 		}
 	}
 	if err := s.exec(s.write.commit); err != nil {
-		return 0, false, fmt.Errorf("commit: %w", err)
+		return next, false, fmt.Errorf("commit: %w", err)
 	}
 	return next, complete, nil
 }

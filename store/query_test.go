@@ -146,9 +146,9 @@ func TestQueriesUseIndexes(t *testing.T) {
 	}{
 		{"sent", Query{Type: "Message", Where: inX, OrderBy: []Order{{"sent", true}}, Limit: 50}, access{}, "thing_sent (object=? AND type=?)"},
 		{"sent, after", Query{Type: "Message", Where: inX, OrderBy: []Order{{"sent", true}}, Limit: 50, After: "m000001"}, access{}, "thing_sent (object=? AND type=? AND (sent,id)<(?,?))"},
-		{"id", Query{Type: "Message", After: "m000001"}, access{}, "thing_id (object=? AND type=? AND id>?)"},
-		{"id descending", Query{Type: "Message", Where: inX, OrderBy: []Order{{"$id", true}}}, access{}, "thing_id (object=? AND type=?)"},
-		{"id without a type", Query{After: "m000001"}, access{}, "sqlite_autoindex_thing_1 (object=? AND id>?)"},
+		{"id", Query{Type: "Message", After: "m000001"}, access{}, "PRIMARY KEY (object=? AND id>?)"},
+		{"id descending", Query{Type: "Message", Where: inX, OrderBy: []Order{{"$id", true}}}, access{}, "PRIMARY KEY (object=?)"},
+		{"id without a type", Query{After: "m000001"}, access{}, "PRIMARY KEY (object=? AND id>?)"},
 		{"createdAt", Query{Type: "Message", OrderBy: []Order{{"$createdAt", true}}}, access{}, "thing_created (object=? AND type=?)"},
 		{"createdAt, after", Query{Type: "Message", OrderBy: []Order{{"$createdAt", false}}, After: "m000001"}, access{}, "thing_created (object=? AND type=? AND (created,id)>(?,?))"},
 		{"declared", Query{Type: "Message", OrderBy: []Order{{"rank", true}}, After: "m000001"}, access{index: byRank}, "PRIMARY KEY (object=? AND type=? AND field=? AND (value,id)<(?,?))"},

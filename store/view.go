@@ -47,6 +47,16 @@ func (v *View) Discard() {
 	v.turn, v.bytes = v.turn[:0], 0
 }
 
+// EndsOnly reports whether all that the current turn writes is the end of one
+// delivery.
+func (v *View) EndsOnly() (seq int64, only bool) {
+	if len(v.turn) != 1 {
+		return 0, false
+	}
+	done, only := v.turn[0].(DoneDelivery)
+	return done.Seq, only
+}
+
 // Seal ends the current turn. It returns its writes as a batch to commit, or nil
 // if there are none. They stay visible until Settled.
 func (v *View) Seal() *Batch {

@@ -21,7 +21,7 @@ type statements struct {
 	nextThings, indexReady                       *sql.Stmt
 	putValue, deleteValue, deleteAllValues       *sql.Stmt
 	addDelivery, doneDelivery, retryDelivery     *sql.Stmt
-	addLetter                                    *sql.Stmt
+	addLetter, doneLater                         *sql.Stmt
 
 	all []*sql.Stmt
 }
@@ -47,13 +47,14 @@ func (w *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 		{&w.insertThing, thingInsert},
 		{&w.putThing, thingInsert + ` ON CONFLICT (object, id) DO UPDATE SET type = excluded.type, created = excluded.created,
 			updated = excluded.updated, version = excluded.version, sent = excluded.sent, fields = excluded.fields`},
+		{&w.doneLater, `DELETE FROM outbox WHERE seq IN (SELECT value FROM json_each(?))`},
 		{&w.oldThing, `SELECT type, fields FROM thing WHERE object = ? AND id = ?`},
 		{&w.deleteThing, `DELETE FROM thing WHERE object = ? AND id = ?`},
 
 		{&w.addIndex, `INSERT OR IGNORE INTO thing_index (object, type, field, value, id) VALUES (?, ?, ?, ?, ?)`},
 		{&w.deleteIndex, `DELETE FROM thing_index WHERE object = ? AND type = ? AND field = ? AND value = ? AND id = ?`},
 		{&w.declareIndex, `INSERT OR IGNORE INTO thing_index_field (type, field, ready) VALUES (?, ?, 0)`},
-		{&w.nextThings, `SELECT rowid, object, id, type, CASE type WHEN ? THEN fields END FROM thing WHERE rowid > ? ORDER BY rowid LIMIT ?`},
+		{&w.nextThings, `SELECT object, id, type, CASE type WHEN ? THEN fields END FROM thing WHERE (object, id) > (?, ?) ORDER BY object, id LIMIT ?`},
 		{&w.indexReady, `UPDATE thing_index_field SET ready = 1 WHERE type = ? AND field = ?`},
 
 		{&w.putValue, `INSERT INTO key_value (object, key, value) VALUES (?, ?, ?) ON CONFLICT (object, key) DO UPDATE SET value = excluded.value`},

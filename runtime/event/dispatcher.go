@@ -204,6 +204,11 @@ func (d *Dispatcher) pump(target key.Key, l *lane) {
 // while it is, so results are taken up elsewhere.
 func (d *Dispatcher) attempt(row store.Delivery) {
 	d.deliver.Deliver(row, func(err error) {
+		if d.mu.TryLock() { // the usual way; no goroutine needed
+			defer d.mu.Unlock()
+			d.done(row, err)
+			return
+		}
 		d.resultsMu.Lock()
 		defer d.resultsMu.Unlock()
 		if d.deaf {
@@ -231,9 +236,11 @@ func (d *Dispatcher) take() {
 			return
 		}
 		d.resultsMu.Unlock()
+		d.mu.Lock()
 		for _, r := range results {
 			d.done(r.row, r.err)
 		}
+		d.mu.Unlock()
 	}
 }
 
@@ -289,10 +296,11 @@ func (d *Dispatcher) later(row store.Delivery, wait time.Duration) {
 	})
 }
 
-// done takes the result of an attempt.
+// done takes the result of an attempt. The mutex is held.
 func (d *Dispatcher) done(row store.Delivery, err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	if d.closed {
+		return
+	}
 	l := d.lane(row.Target)
 	l.inFlight--
 	delete(d.known, row.Seq)

@@ -72,6 +72,23 @@ type failure struct {
 	err     *script.Error
 }
 
+// offerHere is offer for a caller that has nothing else to do until the event was
+// handled: if the object rests, it runs in the caller's goroutine, up to the end
+// of that event.
+func (o *Object) offerHere(e event) (ok bool) {
+	o.mu.Lock()
+	if o.gone || o.broken || o.running {
+		o.mu.Unlock()
+		return o.offer(e, false)
+	}
+	o.inbox.pushEvent(e)
+	o.running = true
+	o.node.begin()
+	o.mu.Unlock()
+	o.run(1)
+	return true
+}
+
 // offer puts an event into the inbox. It reports false if the object was
 // forgotten meanwhile.
 func (o *Object) offer(e event, counted bool) (ok bool) {
@@ -130,14 +147,25 @@ func (o *Object) start() {
 	if !o.running {
 		o.running = true
 		o.node.begin()
-		go o.run()
+		go o.run(0)
 	}
 }
 
-// run handles what is in the inbox until there is nothing that may enter.
-func (o *Object) run() {
+// run handles what is in the inbox until there is nothing that may enter; if most
+// is not 0, at most so many entries, and a goroutine of its own goes on.
+func (o *Object) run(most int) {
 	defer o.node.finish()
-	for {
+	for n := 0; ; n++ {
+		if most > 0 && n == most {
+			o.mu.Lock()
+			if !o.inbox.empty() {
+				o.node.begin()
+				go o.run(0)
+				o.mu.Unlock()
+				return
+			}
+			o.mu.Unlock()
+		}
 		gated := o.gated()
 		o.mu.Lock()
 		e, c, ok := o.inbox.pop(gated)
@@ -238,6 +266,12 @@ func (o *Object) settle(act *activation, out script.Outcome, origin event) {
 		}
 	} else {
 		t.effects = out.Effects
+		if seq, only := act.view.EndsOnly(); only {
+			// A handler that wrote nothing else: no one is told anything that a
+			// crash could take back.
+			act.view.Discard()
+			o.node.store.EndDelivery(seq)
+		}
 		t.batch = act.view.Seal()
 		for _, e := range out.Effects {
 			if f, ok := e.(script.Finished); ok {

@@ -85,8 +85,8 @@ func (vm *VM) deferCall(target key.Key, path []string, isCall bool, args []goja.
 		}
 	}
 	for i, a := range args {
-		if !vm.mustWait(target, a) {
-			continue
+		if s := vm.stubOf(a); (s == nil || s.call == nil) && !vm.mustWait(target, a) {
+			continue // a value; the results of all calls are waited for, as the trip they are in leaves without this one
 		}
 		left++
 		vm.settle(a, func(v goja.Value) { args[i] = v; step() }, func(reason goja.Value) {
@@ -116,7 +116,7 @@ func (vm *VM) addOp(c *pendingCall, target key.Key, path []string, isCall bool, 
 	bytes := 0
 	for i, a := range args {
 		arg := Arg{}
-		if s := vm.stubOf(a); s != nil && s.call != nil {
+		if s := vm.stubOf(a); s != nil && s.call != nil { // in this very trip: mustWait has seen to it
 			arg.Ref, arg.Path = s.call.op+1, s.path
 			s.call.awaited = true
 		} else {
@@ -296,6 +296,10 @@ func (vm *VM) Call(id TaskID, in Incoming) Outcome {
 		}
 		vm.begin(t, func() []goja.Value {
 			v, err := vm.reach(in)
+			if unknown, ok := err.(*Error); ok {
+				vm.failTurn(unknown)
+				return nil
+			}
 			vm.check(err)
 			return []goja.Value{v}
 		})

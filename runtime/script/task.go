@@ -65,7 +65,11 @@ func (vm *VM) settled(t *task, v goja.Value) {
 	}
 	vm.current = t
 	if t.finish != nil {
-		t.finish(t)
+		// What it came to may be nothing that can be given out; that fails the turn.
+		if ex := vm.rt.Try(func() { t.finish(t) }); ex != nil {
+			vm.turn.kind = t.kind
+			vm.failTurn(vm.toError(ex))
+		}
 	}
 	vm.endTask(t)
 }
@@ -257,7 +261,7 @@ func (vm *VM) respond(t *task, v goja.Value) {
 	out := &Response{Status: res.status, Header: res.headers.httpHeader(), Body: res.body}
 	if res.status == 101 {
 		ws, ok := hostOf[*webSocket](res.socket)
-		if !ok || ws.pair == nil || ws.pair.server.socket == nil {
+		if !ok || ws.pair == nil || ws.pair.server.socket == nil || ws.socket != nil {
 			vm.throwType("a response with status 101 needs the webSocket of a WebSocketPair whose other end went through this.ctx.acceptWebSocket")
 		}
 		out.Socket = ws.pair.server.socket
@@ -274,7 +278,8 @@ func (vm *VM) Event(id TaskID, seq int64, handler string, hops int, e Event) Out
 		vm.begin(t, func() []goja.Value {
 			f, ok := vm.handlers[handler]
 			if !ok {
-				panic(&Error{Name: "Error", Message: "the event handler " + handler + " is gone", Permanent: true})
+				vm.failTurn(&Error{Name: "Error", Message: "the event handler " + handler + " is gone", Permanent: true})
+				return nil
 			}
 			data, err := vm.decode(e.Data)
 			vm.check(err)
