@@ -120,13 +120,10 @@ func requestURL(r *http.Request, path string) string {
 // the log, not in the answer.
 func (s *Server) writeFailure(w http.ResponseWriter, err error) {
 	var e *script.Error
-	if errors.As(err, &e) {
-		switch e.Name {
-		case script.OverloadedError, script.UnavailableError, script.OutOfServiceError:
-			w.Header().Set("Retry-After", "1")
-			writeError(w, http.StatusServiceUnavailable, "Service Unavailable")
-			return
-		}
+	if errors.As(err, &e) && e.IsTransient() {
+		w.Header().Set("Retry-After", "1")
+		writeError(w, http.StatusServiceUnavailable, "Service Unavailable")
+		return
 	}
 	writeError(w, http.StatusInternalServerError, "Internal Server Error")
 }

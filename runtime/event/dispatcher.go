@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -97,7 +98,10 @@ type lane struct {
 	inFlight int
 	last     int64 // the last position that was read or queued
 	behind   bool  // the store has more than is waiting
+	missed   int64 // the first position that was left to be read; 0 if none
 	reading  bool
+	done     map[int64]bool // done since a read began, which may still bring them
+	retry    *time.Timer    // of a read that failed
 }
 
 // New makes a dispatcher. It does nothing until Start or Committed is called.
@@ -138,6 +142,11 @@ func (d *Dispatcher) Close() {
 	for _, t := range d.timers {
 		t.Stop()
 	}
+	for _, l := range d.lanes {
+		if l.retry != nil {
+			l.retry.Stop()
+		}
+	}
 	d.mu.Unlock()
 	d.resultsMu.Lock()
 	d.deaf = true // targets still end attempts, and must not begin what Close waits for
@@ -153,9 +162,16 @@ func (d *Dispatcher) Committed(row store.Delivery) {
 	if d.closed {
 		return
 	}
-	l := d.lane(row.Target)
+	l := d.lanes[row.Target]
+	if l == nil {
+		l = d.lane(row.Target)
+		l.last = row.Seq - 1 // what was before it is through
+	}
 	if row.Seq > l.last && (l.behind || l.reading || len(l.waiting) >= maxWaiting) {
 		l.behind = true // it will be read, behind what is read before it
+		if l.missed == 0 || row.Seq < l.missed {
+			l.missed = row.Seq
+		}
 	} else {
 		d.queue(l, row)
 	}
@@ -166,7 +182,7 @@ func (d *Dispatcher) Committed(row store.Delivery) {
 // and the turn that committed a row may both bring it. The mutex is held.
 func (d *Dispatcher) queue(l *lane, row store.Delivery) {
 	l.last = max(l.last, row.Seq)
-	if !d.known[row.Seq] {
+	if !d.known[row.Seq] && !l.done[row.Seq] {
 		d.known[row.Seq] = true
 		l.waiting = append(l.waiting, row)
 	}
@@ -249,6 +265,11 @@ func (d *Dispatcher) read(target key.Key, l *lane) {
 	defer d.wg.Done()
 	d.mu.Lock()
 	after := l.last
+	if l.missed != 0 { // positions are given out before the commit, so a lower one may come later
+		after = min(after, l.missed-1)
+		l.missed = 0
+	}
+	maps.DeleteFunc(l.done, func(seq int64, _ bool) bool { return seq <= after })
 	d.mu.Unlock()
 	rows, err := d.store.Deliveries(d.ctx, target, after, readBatch)
 	d.mu.Lock()
@@ -259,11 +280,19 @@ func (d *Dispatcher) read(target key.Key, l *lane) {
 	}
 	if err != nil {
 		d.log.Error("the outbox could not be read", "target", target.String(), "error", err)
-		return // the next event of the target tries again
+		l.behind, l.missed = true, after+1
+		l.reading = true // until the next try
+		l.retry = time.AfterFunc(firstDelay, func() {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			l.reading = false
+			d.pump(target, l)
+		})
+		return
 	}
 	now := time.Now().UnixMilli()
 	for _, row := range rows {
-		if wait := row.NextAt - now; wait > 0 && !d.known[row.Seq] {
+		if wait := row.NextAt - now; wait > 0 && !d.known[row.Seq] && !l.done[row.Seq] {
 			l.last = max(l.last, row.Seq)
 			d.later(row, time.Duration(wait)*time.Millisecond)
 			continue
@@ -304,6 +333,12 @@ func (d *Dispatcher) done(row store.Delivery, err error) {
 	l := d.lane(row.Target)
 	l.inFlight--
 	delete(d.known, row.Seq)
+	if l.behind || l.reading { // its row may still be there when the outbox is read
+		if l.done == nil {
+			l.done = make(map[int64]bool)
+		}
+		l.done[row.Seq] = err == nil
+	}
 	if err == nil {
 		d.stats.Delivered++
 	} else {

@@ -74,12 +74,17 @@ func (act *activation) newTask(kind string, r replier) script.TaskID {
 	act.kind = kind
 	act.lastTask++
 	if r != nil {
-		if act.replies == nil {
-			act.replies = make(map[script.TaskID]replier, 1)
-		}
-		act.replies[act.lastTask] = r
+		act.wait(act.lastTask, r)
 	}
 	return act.lastTask
+}
+
+// wait has r told how a task ends.
+func (act *activation) wait(id script.TaskID, r replier) {
+	if act.replies == nil {
+		act.replies = make(map[script.TaskID]replier, 1)
+	}
+	act.replies[id] = r
 }
 
 func (act *activation) takeReplier(id script.TaskID) replier {
@@ -109,10 +114,10 @@ func (act *activation) endTurn() {
 const sweepEvery = time.Second
 
 // limit has a task abandoned that is not settled after d, and whoever waits for
-// it told. Most tasks are over with their first turn, and cost nothing here.
-func (act *activation) limit(id script.TaskID, d time.Duration) {
+// it told. It reports whether the task goes on. Most tasks are over with their first turn, and cost nothing here.
+func (act *activation) limit(id script.TaskID, d time.Duration) (goesOn bool) {
 	if act.object.act != act || !act.vm.Running(id) {
-		return
+		return false
 	}
 	if act.deadlines == nil {
 		act.deadlines = make(map[script.TaskID]time.Time)
@@ -121,6 +126,7 @@ func (act *activation) limit(id script.TaskID, d time.Duration) {
 	if len(act.deadlines) == 1 {
 		act.after(act.sweep, sweepEvery)
 	}
+	return true
 }
 
 // sweep abandons the tasks whose time is up.
@@ -146,7 +152,8 @@ func (act *activation) abandon(id script.TaskID) {
 	if r == nil {
 		return
 	}
-	err := script.NewError(script.TimeoutError, "no result in time")
+	err := script.NewError(script.TimeoutError, "no result within %v: a promise of the handler is not settled", taskTimeout)
+	act.ScriptError("pending handler", err)
 	if c, ok := r.(*callEvent); ok {
 		c.trip.finished(c.op, nil, err)
 	}
@@ -260,13 +267,24 @@ func (act *activation) Hung() {
 	for o.inbox.events.len() > 0 {
 		waiting = append(waiting, o.inbox.events.pop())
 	}
-	o.waiting = 0
+	o.makeRoom(o.waiting)
+	if o.current != nil {
+		waiting = append(waiting, o.current)
+	}
+	if act.booting != nil {
+		waiting = append(waiting, act.booting)
+	}
 	o.mu.Unlock()
 	for _, e := range waiting {
 		e.refuse(errBroken())
 	}
 	for _, r := range act.replies {
 		r.refuse(errBroken())
+	}
+	for _, t := range o.unreleased { // nobody is here to release them
+		for _, r := range t.replies {
+			r.refuse(errBroken())
+		}
 	}
 	for s := range o.hub.All() {
 		s.Close(closeInternalError, "the room is out of service")

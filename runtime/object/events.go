@@ -51,18 +51,24 @@ func (e *messageEvent) enter(o *Object, act *activation) {
 	out := act.vm.Message(id, client{e.socket}, e.text, e.data)
 	e.data = nil
 	o.settle(act, out, e)
-	act.limit(id, lingering)
+	if act.limit(id, lingering) {
+		act.wait(id, e)
+	}
 	e.pass()
 }
 
-// refuse closes the socket: its message will not be answered, and the client can
-// send it again on another.
+func (e *messageEvent) reply([]byte, *script.Response) {}
+
+// refuse closes the socket if what the message did is lost through no fault of
+// its handler, so that the client can send it again. A handler that throws, an
+// init that fails, is a matter between script and client.
 func (e *messageEvent) refuse(err *script.Error) {
-	code := uint16(closeTryAgainLater)
-	if err.Name == script.OutOfServiceError {
-		code = closeInternalError
+	switch {
+	case err.Name == script.OutOfServiceError:
+		e.socket.Close(closeInternalError, "out of service")
+	case err.IsTransient():
+		e.socket.Close(closeTryAgainLater, "try again later")
 	}
-	e.socket.Close(code, "try again later")
 	e.pass()
 }
 
@@ -95,7 +101,12 @@ func (e *closedEvent) violation() bool {
 	return !e.clean && e.code != socket.CodeAbnormal && !e.reported
 }
 
-func (e *closedEvent) ignored(o *Object) { o.hub.Remove(e.socket) }
+func (e *closedEvent) ignored(o *Object) {
+	o.hub.Remove(e.socket)
+	if o.act != nil {
+		o.act.vm.Forget(client{e.socket})
+	}
+}
 
 func (e *closedEvent) enter(o *Object, act *activation) {
 	if e.violation() {
@@ -115,7 +126,7 @@ func (e *closedEvent) enter(o *Object, act *activation) {
 
 // refuse takes the socket off the list later, in the object's own goroutine.
 func (e *closedEvent) refuse(*script.Error) {
-	e.object.complete(func(o *Object) { o.hub.Remove(e.socket) })
+	e.object.complete(e.ignored)
 }
 
 // requestEvent is an HTTP request, and its waiting client.
@@ -184,7 +195,7 @@ func (e *callEvent) enter(o *Object, act *activation) {
 
 func (e *callEvent) reply(value []byte, _ *script.Response) { e.trip.answer(e.op, value, nil) }
 func (e *callEvent) refuse(err *script.Error) {
-	e.trip.finished(e.op, nil, err)
+	e.trip.lost(e.op, err)
 	e.trip.answer(e.op, nil, err)
 }
 
@@ -240,13 +251,9 @@ func (e *deliveryEvent) end(err *script.Error) {
 func (n *Node) Request(ctx context.Context, k key.Key, r *script.Request) (*Response, error) {
 	o := n.Object(k)
 	e := &requestEvent{request: r, result: make(chan result, 1)}
-	for {
-		wait, full := o.full()
-		if !full {
-			break
-		}
+	for o.full() {
 		select {
-		case <-wait:
+		case <-o.awaitRoom():
 		case <-ctx.Done():
 			return nil, script.NewError(script.OverloadedError, "%s has %d requests and calls waiting", k, maxInbox)
 		}

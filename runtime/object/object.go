@@ -34,11 +34,12 @@ type Object struct {
 
 	mu      sync.Mutex // guards the fields up to the blank line
 	inbox   inbox
-	waiting int  // requests and calls among the events
-	running bool // the goroutine exists
-	gone    bool // forgotten: whoever holds it must look it up again
-	broken  bool // a turn is stuck in something that cannot be interrupted
-	room    []chan struct{}
+	waiting int           // requests and calls among the events
+	running bool          // the goroutine exists
+	gone    bool          // forgotten: whoever holds it must look it up again
+	broken  bool          // a turn is stuck in something that cannot be interrupted
+	room    chan struct{} // not nil: closed when requests and calls have room again
+	current event         // what is handled
 
 	// The object's goroutine owns what follows.
 	hub        socket.Hub
@@ -111,17 +112,36 @@ func (o *Object) offer(e event, counted bool) (ok bool) {
 	return true
 }
 
-// full reports whether the inbox has no room for requests and calls. If so it
-// returns a channel that is closed when there may be.
-func (o *Object) full() (wait <-chan struct{}, full bool) {
+// full reports whether the inbox has no room for requests and calls.
+func (o *Object) full() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.waiting < maxInbox {
-		return nil, false
+	return o.waiting >= maxInbox
+}
+
+// awaitRoom returns a channel that is closed when there may be room again.
+func (o *Object) awaitRoom() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.room == nil {
+		o.room = make(chan struct{})
+		if o.waiting < maxInbox {
+			o.makeRoom(0)
+			closed := make(chan struct{})
+			close(closed)
+			return closed
+		}
 	}
-	ch := make(chan struct{})
-	o.room = append(o.room, ch)
-	return ch, true
+	return o.room
+}
+
+// makeRoom takes events off the count and wakes those who wait. The mutex is held.
+func (o *Object) makeRoom(events int) {
+	o.waiting -= events
+	if o.room != nil && o.waiting < maxInbox {
+		close(o.room)
+		o.room = nil
+	}
 }
 
 // complete puts a completion into the inbox.
@@ -178,17 +198,15 @@ func (o *Object) run(most int) {
 				continue
 			}
 			o.rest()
+			o.current = nil
 			o.running = false
 			o.mu.Unlock()
 			return
 		}
 		if _, counted := e.(countedEvent); counted {
-			o.waiting--
-			if len(o.room) > 0 {
-				close(o.room[0])
-				o.room = o.room[1:]
-			}
+			o.makeRoom(1)
 		}
+		o.current = e
 		o.mu.Unlock()
 		if c != nil {
 			c(o)
@@ -202,8 +220,12 @@ func (o *Object) run(most int) {
 type countedEvent interface{ counted() }
 
 // gated reports whether events have to wait: the object runs init or
-// blockConcurrencyWhile, or is too far ahead of the disk.
+// blockConcurrencyWhile, or is too far ahead of the disk, or has lost its VM while
+// turns of that one still wait for the disk: a new one would not see them.
 func (o *Object) gated() bool {
+	if o.act == nil && len(o.unreleased) > 0 {
+		return true
+	}
 	if o.act != nil && o.act.vm.Blocked() {
 		return true
 	}
@@ -245,6 +267,9 @@ func (o *Object) booted(act *activation) {
 // it did to the world waits for that, behind the turns before it.
 func (o *Object) settle(act *activation, out script.Outcome, origin event) {
 	act.endTurn()
+	for _, s := range out.Orphans {
+		o.hub.Remove(s.(client).Socket) // at once: later turns must not see it; it's dropped in its turn
+	}
 	o.node.stats.Turns.Add(1)
 	o.node.config.Observe.turn(out.Took)
 	t := &turn{orphans: out.Orphans, origin: origin, act: act}
@@ -406,7 +431,8 @@ func (o *Object) drop(act *activation, cause *script.Error) {
 	o.broken = false // if a turn was stuck, it is over now
 	o.mu.Unlock()
 	e := cause
-	if e == nil {
+	if act.vm.Booted() && (e == nil || e.Name != script.UnavailableError) {
+		// What was pending is not to blame for what another handler did.
 		e = script.NewError(script.HibernatedError, "the object was reset")
 	}
 	var orphans []script.Socket
@@ -427,6 +453,9 @@ func (o *Object) dropSockets(list []script.Socket) {
 	for _, s := range list {
 		c := s.(client)
 		o.hub.Remove(c.Socket)
+		if o.act != nil {
+			o.act.vm.Forget(c)
+		}
 		c.Drop(closeInternalError, "")
 	}
 }

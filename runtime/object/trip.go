@@ -53,7 +53,7 @@ func (o *Object) call(act *activation, calls *script.Calls) {
 			e.refuse(script.NewError(script.UnavailableError, "the program is stopping"))
 			continue
 		}
-		if _, full := target.full(); full {
+		if target.full() {
 			e.refuse(script.NewError(script.OverloadedError, "%s has %d requests and calls waiting", calls.Target, maxInbox))
 			continue
 		}
@@ -69,6 +69,10 @@ func (t *roundTrip) incoming(i int, vm *script.VM, retry func()) (in script.Inco
 	op := t.calls.Ops[i]
 	t.mu.Lock()
 	for _, a := range op.Args {
+		if a.Ref > i { // never made: only earlier ops can be referred to
+			t.mu.Unlock()
+			return in, true, script.NewError("Error", "an argument refers to a later call")
+		}
 		if a.Ref != 0 && !t.results[a.Ref-1].done {
 			r := &t.results[a.Ref-1]
 			r.then = append(r.then, retry)
@@ -97,6 +101,14 @@ func (t *roundTrip) finished(i int, value []byte, err *script.Error) {
 	for _, f := range then {
 		f()
 	}
+}
+
+// lost takes back what an op came to: its turn could not be stored.
+func (t *roundTrip) lost(i int, err *script.Error) {
+	t.mu.Lock()
+	t.results[i].err = err
+	t.mu.Unlock()
+	t.finished(i, nil, err)
 }
 
 // answer brings the result home.

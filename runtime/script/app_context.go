@@ -1,7 +1,6 @@
 package script
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 
@@ -127,7 +126,13 @@ var contextClass = &class{
 
 func contextBody(vm *VM, this *native, call goja.FunctionCall) goja.Value {
 	b, kind := vm.takeBody(call.Argument(0))
-	return contextOf(this).respond(vm, b, kind, call)
+	v := contextOf(this).respond(vm, b, "", call)
+	if r, _ := vm.responseOf(v); kind != "" {
+		if _, given := r.headers.get("content-type"); !given {
+			r.headers.set("content-type", kind)
+		}
+	}
+	return v
 }
 
 // variables is the object behind get, set and var. It has no prototype.
@@ -309,21 +314,8 @@ func (c *requestContext) queries() []Param {
 		return c.query
 	}
 	c.parsed = true
-	for pair := range strings.SplitSeq(c.rawQuery, "&") {
-		if pair == "" {
-			continue
-		}
-		name, value, _ := strings.Cut(pair, "=")
-		c.query = append(c.query, Param{decodeQuery(name), decodeQuery(value)})
-	}
+	c.query = parseSearch(c.rawQuery)
 	return c.query
-}
-
-func decodeQuery(s string) string {
-	if t, err := url.QueryUnescape(s); err == nil {
-		return strings.ToValidUTF8(t, "\uFFFD")
-	}
-	return percentDecode(strings.ReplaceAll(s, "+", " "))
 }
 
 // lookUp returns the first value of a name, or an object of all if there is no name.

@@ -19,13 +19,14 @@ const (
 
 // pendingCall is a call that was made, until its result is here.
 type pendingCall struct {
-	calls    *Calls
-	op       int // index into calls.Ops
+	id       int64
+	calls    *Calls // nil while it waits for its arguments
+	op       int    // index into calls.Ops
 	settled  bool
 	value    goja.Value
 	err      goja.Value
 	position string // of the caller, for a rejection that nobody awaits
-	awaited  bool
+	awaited  bool   // somebody has asked for the result
 	durable  bool
 	waiting  []func(value, err goja.Value)
 }
@@ -42,8 +43,20 @@ func (vm *VM) makeCall(target key.Key, path []string, isCall bool, args []goja.V
 			return vm.deferCall(target, path, isCall, args)
 		}
 	}
-	c := &pendingCall{position: vm.caller()}
+	c := vm.newCall()
 	vm.addOp(c, target, path, isCall, args)
+	return c
+}
+
+// newCall makes a call that pins the VM until it is settled, and goes down with
+// the turn that makes it.
+func (vm *VM) newCall() *pendingCall {
+	c := &pendingCall{id: vm.id(), position: vm.caller()}
+	if vm.calls == nil {
+		vm.calls = make(map[int64]*pendingCall)
+	}
+	vm.calls[c.id] = c
+	vm.turn.calls = append(vm.turn.calls, c.id)
 	return c
 }
 
@@ -55,8 +68,9 @@ func (vm *VM) mustWait(target key.Key, arg goja.Value) bool {
 		if s.call == nil {
 			return s.path != nil
 		}
-		return s.call.settled || vm.handlers != nil || s.call.calls == nil || s.call.calls.Target != target || s.call.calls.sent ||
-			!slices.Contains(vm.turn.outgoing, s.call.calls)
+		calls := s.call.calls
+		return s.call.settled || vm.handlers != nil || calls == nil || calls.sent ||
+			calls.Target != target || calls.Hops != vm.hops()+1 || !slices.Contains(vm.turn.outgoing, calls)
 	}
 	o, ok := arg.(*goja.Object)
 	return ok && o.ExportType() == promiseType
@@ -64,7 +78,7 @@ func (vm *VM) mustWait(target key.Key, arg goja.Value) bool {
 
 // deferCall makes a call once the promises among its arguments are settled.
 func (vm *VM) deferCall(target key.Key, path []string, isCall bool, args []goja.Value) *pendingCall {
-	c := &pendingCall{position: vm.caller()}
+	c := vm.newCall()
 	args = slices.Clone(args)
 	t := vm.current
 	if t != nil {
@@ -78,7 +92,11 @@ func (vm *VM) deferCall(target key.Key, path []string, isCall bool, args []goja.
 		}
 		previous := vm.current
 		vm.current = t
-		vm.addOp(c, target, path, isCall, args)
+		if !c.settled { // the turn that made it may have failed
+			if ex := vm.rt.Try(func() { vm.addOp(c, target, path, isCall, args) }); ex != nil {
+				vm.settleCall(c, nil, ex.Value())
+			}
+		}
 		vm.current = previous
 		if t != nil {
 			vm.settled(t, nil)
@@ -94,7 +112,9 @@ func (vm *VM) deferCall(target key.Key, path []string, isCall bool, args []goja.
 				return
 			}
 			failed = true
-			vm.settleCall(c, nil, reason)
+			if !c.settled {
+				vm.settleCall(c, nil, reason)
+			}
 			if t != nil {
 				vm.settled(t, nil)
 			}
@@ -106,13 +126,12 @@ func (vm *VM) deferCall(target key.Key, path []string, isCall bool, args []goja.
 
 // addOp puts a call into the round trip of this turn.
 func (vm *VM) addOp(c *pendingCall, target key.Key, path []string, isCall bool, args []goja.Value) {
-	id := vm.id()
 	hops := vm.hops() + 1
 	if hops > MaxHops {
 		vm.settleCall(c, nil, vm.newError("Error", hopsMessage))
 		return
 	}
-	op := Op{ID: id, Path: path, Call: isCall}
+	op := Op{ID: c.id, Path: path, Call: isCall}
 	bytes := 0
 	for i, a := range args {
 		arg := Arg{}
@@ -130,7 +149,9 @@ func (vm *VM) addOp(c *pendingCall, target key.Key, path []string, isCall bool, 
 		op.Args = append(op.Args, arg)
 	}
 	var calls *Calls
-	handling := vm.handlers != nil && vm.current != nil && vm.current.kind == "event"
+	// A handler that has ended can't store calls any more: what goes on after it
+	// makes live ones.
+	handling := vm.handlers != nil && vm.current != nil && vm.current.kind == "event" && !vm.current.done
 	if !handling {
 		for _, o := range vm.turn.outgoing {
 			if o.Target == target && o.Hops == hops && o.task == nil {
@@ -153,11 +174,6 @@ func (vm *VM) addOp(c *pendingCall, target key.Key, path []string, isCall bool, 
 		calls.awaited = true
 	}
 	calls.Ops = append(calls.Ops, op)
-	if vm.calls == nil {
-		vm.calls = make(map[int64]*pendingCall)
-	}
-	vm.calls[id] = c
-	vm.turn.calls = append(vm.turn.calls, id)
 }
 
 // await has done called with the outcome of a call.
@@ -177,6 +193,7 @@ func (vm *VM) await(c *pendingCall, done func(value, err goja.Value)) {
 		if !c.calls.sent && !slices.Contains(vm.turn.outgoing, c.calls) { // made in an earlier turn of an event handler
 			vm.turn.outgoing = append(vm.turn.outgoing, c.calls)
 			vm.collect(c.calls, 0)
+			vm.turn.calls = append(vm.turn.calls, c.id)
 		}
 	}
 }
@@ -185,7 +202,7 @@ func (vm *VM) await(c *pendingCall, done func(value, err goja.Value)) {
 // and has not awaited stays until the handler ends.
 func (vm *VM) flushCalls() {
 	for _, c := range vm.turn.outgoing {
-		if c.task == nil || c.awaited || (c.task.done && !c.sent) {
+		if c.task == nil || c.awaited {
 			c.sent = true
 		}
 	}
@@ -203,6 +220,19 @@ func (vm *VM) forgetCall(id int64) {
 	}
 }
 
+// forgetUnsent forgets the calls of a handler that ended without success: they
+// were neither awaited nor stored.
+func (vm *VM) forgetUnsent(t *task) {
+	for _, calls := range t.durable {
+		if !calls.sent {
+			calls.sent = true
+			for _, op := range calls.Ops {
+				vm.forgetCall(op.ID)
+			}
+		}
+	}
+}
+
 // Settle brings the result of a call.
 func (vm *VM) Settle(id int64, value []byte, failure *Error) Outcome {
 	return vm.run(func() {
@@ -210,7 +240,6 @@ func (vm *VM) Settle(id int64, value []byte, failure *Error) Outcome {
 		if c == nil {
 			return
 		}
-		delete(vm.calls, id)
 		if failure != nil {
 			vm.settleCall(c, nil, vm.errorValue(failure))
 			return
@@ -226,6 +255,7 @@ func (vm *VM) Settle(id int64, value []byte, failure *Error) Outcome {
 }
 
 func (vm *VM) settleCall(c *pendingCall, value, err goja.Value) {
+	delete(vm.calls, c.id)
 	c.settled, c.value, c.err = true, value, err
 	waiting := c.waiting
 	c.waiting = nil

@@ -169,18 +169,23 @@ func ctxSetAutoResponse(vm *VM, this *native, call goja.FunctionCall) goja.Value
 	vm.needHost("this.ctx")
 	v := call.Argument(0)
 	if goja.IsUndefined(v) || goja.IsNull(v) {
-		vm.collect(SetAutoResponse{}, 0)
-		vm.autoResponse = &SetAutoResponse{}
+		vm.setAutoResponse(SetAutoResponse{})
 		return goja.Undefined()
 	}
 	p, ok := hostOf[*autoResponsePair](v)
 	if !ok {
 		vm.throwType("setWebSocketAutoResponse takes a WebSocketRequestResponsePair")
 	}
-	e := SetAutoResponse{Request: p.request, Response: p.response, Set: true}
-	vm.collect(e, len(p.request)+len(p.response))
-	vm.autoResponse = &e
+	vm.setAutoResponse(SetAutoResponse{Request: p.request, Response: p.response, Set: true})
 	return goja.Undefined()
+}
+
+func (vm *VM) setAutoResponse(e SetAutoResponse) {
+	vm.collect(e, len(e.Request)+len(e.Response))
+	if !vm.turn.autoChanged {
+		vm.turn.autoChanged, vm.turn.autoBefore = true, vm.autoResponse
+	}
+	vm.autoResponse = &e
 }
 
 func ctxGetAutoResponse(vm *VM, this *native, call goja.FunctionCall) goja.Value {

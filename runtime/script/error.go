@@ -22,6 +22,8 @@ type Error struct {
 	Permanent bool
 	// Remote: it happened in another object, which has reported it.
 	Remote bool
+
+	runtime bool // raised by the runtime, not by a script of the same name
 }
 
 func (e *Error) Error() string {
@@ -62,8 +64,11 @@ func (e *Error) IsPermanent() bool { return e.Permanent }
 // IsTransient reports whether the error is none of what was tried: it says
 // nothing about another attempt.
 func (e *Error) IsTransient() bool {
+	if !e.runtime {
+		return false
+	}
 	switch e.Name {
-	case UnavailableError, OverloadedError, OutOfServiceError:
+	case UnavailableError, OverloadedError, OutOfServiceError, HibernatedError:
 		return true
 	}
 	return false
@@ -71,7 +76,7 @@ func (e *Error) IsTransient() bool {
 
 // NewError makes an error without a position.
 func NewError(name, format string, args ...any) *Error {
-	return &Error{Name: name, Message: fmt.Sprintf(format, args...)}
+	return &Error{Name: name, Message: fmt.Sprintf(format, args...), runtime: true}
 }
 
 // Columns in goja's frames come from source maps, where they begin at 0.

@@ -9,8 +9,8 @@ var webGlobals = map[string]func(vm *VM) goja.Value{
 	"Headers":         headersConstructor,
 	"Response":        responseConstructor,
 	"Request":         requestConstructor,
-	"URL":             func(vm *VM) goja.Value { return urlGlobal(vm, "URL") },
-	"URLSearchParams": func(vm *VM) goja.Value { return urlGlobal(vm, "URLSearchParams") },
+	"URL":             urlConstructor,
+	"URLSearchParams": searchParamsConstructor,
 	"TextEncoder":     textEncoderConstructor,
 	"TextDecoder":     textDecoderConstructor,
 	"crypto":          func(vm *VM) goja.Value { return vm.newNative(cryptoClass, nil).self },
@@ -121,6 +121,19 @@ func tagged(name string) func(vm *VM, proto *goja.Object) {
 // static adds a function to a constructor.
 func (vm *VM) static(ctor *goja.Object, name string, f func(vm *VM, call goja.FunctionCall) goja.Value) {
 	must(ctor.DefineDataProperty(name, vm.function(name, f), goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_FALSE))
+}
+
+// queueMicrotask runs a function when the running one has ended. What it throws
+// is reported like a rejected promise that nobody awaits.
+func queueMicrotask(vm *VM, call goja.FunctionCall) goja.Value {
+	if _, ok := goja.AssertFunction(call.Argument(0)); !ok {
+		vm.throwType("queueMicrotask needs a function")
+	}
+	promise, resolve, _ := vm.rt.NewPromise()
+	vm.check(resolve(goja.Undefined()))
+	_, err := vm.builtin("Promise", "then")(vm.rt.ToValue(promise), call.Argument(0))
+	vm.check(err)
+	return goja.Undefined()
 }
 
 // missing reports whether an argument or option was left out.

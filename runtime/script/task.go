@@ -19,6 +19,7 @@ type task struct {
 	id      TaskID
 	kind    string
 	hops    int
+	turn    int64      // the one in which it began
 	pending int        // promises that are not settled yet
 	result  goja.Value // of the last handler
 	begun   bool       // every handler was called
@@ -37,6 +38,7 @@ func (vm *VM) begin(t *task, f func() []goja.Value) {
 		vm.tasks = make(map[TaskID]*task)
 	}
 	vm.tasks[t.id] = t
+	t.turn = vm.turns
 	vm.current = t
 	defer func() {
 		// A handler that threw ends its task with this turn's error.
@@ -71,6 +73,9 @@ func (vm *VM) settled(t *task, v goja.Value) {
 			vm.failTurn(vm.toError(ex))
 		}
 	}
+	if t.turn != vm.turns && t.finish == nil { // who sent the message is told if this turn is lost
+		vm.collect(Finished{Task: t.id}, 0)
+	}
 	vm.endTask(t)
 }
 
@@ -88,6 +93,7 @@ func (vm *VM) rejectedTask(t *task, reason goja.Value) {
 func (vm *VM) endTask(t *task) {
 	t.done = true
 	delete(vm.tasks, t.id)
+	vm.forgetUnsent(t)
 	vm.turn.finished = append(vm.turn.finished, t)
 	vm.turn.orphans = append(vm.turn.orphans, t.accepted...)
 	t.accepted = nil
@@ -102,6 +108,7 @@ func (vm *VM) Abandon(id TaskID) []Socket {
 	}
 	t.done = true
 	delete(vm.tasks, id)
+	vm.forgetUnsent(t)
 	return t.accepted
 }
 

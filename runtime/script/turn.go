@@ -33,6 +33,10 @@ type turn struct {
 	attached   []attachment // attachments before this turn, to go back to
 	rejections map[*goja.Promise]struct{}
 
+	// The auto-response before this turn changed it.
+	autoBefore  *SetAutoResponse
+	autoChanged bool
+
 	// The last payload that was sent, and the string it was made of.
 	lastMessage *Message
 	lastValue   goja.Value
@@ -47,6 +51,7 @@ type attachment struct {
 // when run returns; the outcome says what may.
 func (vm *VM) run(f func()) (out Outcome) {
 	vm.turn = turn{}
+	vm.turns++
 	started := time.Now()
 	vm.watch.start()
 	err := vm.protect(f)
@@ -158,7 +163,9 @@ func (vm *VM) outcome() Outcome {
 		ws.closing = false
 	}
 	out.Rejected = t.calls
-	vm.autoResponse = nil
+	if t.autoChanged {
+		vm.autoResponse = t.autoBefore
+	}
 	return out
 }
 
@@ -204,3 +211,7 @@ func (vm *VM) Booted() bool { return vm.booted }
 
 // Running reports whether a task is not settled yet.
 func (vm *VM) Running(id TaskID) bool { return vm.tasks[id] != nil }
+
+// Forget drops the script's object of a socket that is gone, for one whose end no
+// part wants to hear of.
+func (vm *VM) Forget(s Socket) { delete(vm.sockets, s.ID()) }

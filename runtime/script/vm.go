@@ -61,6 +61,7 @@ type VM struct {
 	waits   int // waitUntil promises that are pending
 	blocks  int // blockConcurrencyWhile functions that are pending
 	lastID  int64
+	turns   int64 // that ran
 
 	// autoResponse is the pair as this VM has set it, committed or not; nil if it hasn't.
 	autoResponse *SetAutoResponse

@@ -27,7 +27,7 @@ func (vm *VM) bodyOf(v goja.Value) (b content, contentType string) {
 		return content{body: append([]byte{}, data...)}, ""
 	}
 	contentType = "text/plain;charset=UTF-8"
-	if isSearchParams(v) {
+	if _, ok := hostOf[*searchParams](v); ok {
 		contentType = "application/x-www-form-urlencoded;charset=UTF-8"
 	}
 	text := strings.ToValidUTF8(vm.text(v), "\uFFFD")

@@ -288,6 +288,11 @@ func (vm *VM) iterate(h *headers, item func(headerField) any) goja.Value {
 	for _, f := range h.sorted() {
 		items = append(items, item(f))
 	}
+	return vm.iterator(items)
+}
+
+// iterator returns an iterator over items.
+func (vm *VM) iterator(items []any) goja.Value {
 	array := vm.rt.NewArray(items...)
 	values, ok := goja.AssertFunction(array.GetSymbol(goja.SymIterator))
 	if !ok {

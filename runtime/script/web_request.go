@@ -2,7 +2,6 @@ package script
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/dop251/goja"
@@ -42,14 +41,11 @@ func (vm *VM) makeRequest(input, init goja.Value) *request {
 	if ok {
 		r.method, r.url, r.headers = from.method, from.url, from.headers.clone()
 	} else {
-		u, err := url.Parse(vm.text(input))
-		if err != nil || u.Scheme == "" || u.Host == "" {
-			vm.throwType("Invalid URL: %s", vm.quote(vm.text(input)))
+		u, ok := parseURL(vm.usvString(input), nil)
+		if !ok || u.Host() == "" {
+			vm.invalidURL(input)
 		}
-		if u.Path == "" {
-			u.Path = "/"
-		}
-		r.url = u.String()
+		r.url = u.Href(false)
 	}
 	var given goja.Value
 	if !nullish(init) {

@@ -158,7 +158,7 @@ func (vm *VM) message(v goja.Value) *Message {
 	if last := vm.turn.lastMessage; last != nil && v.StrictEquals(vm.turn.lastValue) {
 		return last
 	}
-	s := v.String()
+	s := vm.text(v)
 	if len(s) > maxMessage {
 		vm.throwError("RangeError", "send: a message of %d bytes is larger than %d", len(s), maxMessage)
 	}
