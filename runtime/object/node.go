@@ -83,6 +83,7 @@ type Node struct {
 	log     *slog.Logger
 	scripts atomic.Pointer[script.Set]
 	stats   Stats
+	workers workers
 	busy    atomic.Int64
 	quiet   chan struct{} // told when busy is 0 while closing
 	closing atomic.Bool
@@ -105,12 +106,52 @@ func NewNode(set *script.Set, c Config) *Node {
 	}
 	n := &Node{quiet: make(chan struct{}, 1), config: c, store: c.Store, sockets: c.Sockets, log: c.Log, seed: maphash.MakeSeed(),
 		entropy: ulid.Monotonic(ulid.DefaultEntropy(), 0)}
+	n.workers.next, n.workers.stop = make(chan *Object), make(chan struct{})
 	for i := range n.table {
 		n.table[i].objects = make(map[key.Key]*Object)
 	}
 	n.scripts.Store(set)
 	n.outbox = c.Outbox(n)
 	return n
+}
+
+// workers are goroutines that have run an object and wait for the next one. A
+// turn needs a deep stack, and a new goroutine has to grow one; beyond that they
+// are nothing but goroutines that an object starts.
+type workers struct {
+	next chan *Object
+	stop chan struct{}
+	idle atomic.Int64
+	all  sync.WaitGroup
+}
+
+// maxIdleWorkers is about how many objects run at the same time on a small
+// machine; a burst beyond it starts goroutines of its own.
+const maxIdleWorkers = 16
+
+// work runs an object that has something to do.
+func (n *Node) work(o *Object) {
+	select {
+	case n.workers.next <- o:
+	default:
+		n.workers.all.Go(func() { n.workers.run(o) })
+	}
+}
+
+func (w *workers) run(o *Object) {
+	for {
+		o.run(0)
+		if w.idle.Add(1) > maxIdleWorkers {
+			w.idle.Add(-1)
+			return
+		}
+		select {
+		case o = <-w.next:
+			w.idle.Add(-1)
+		case <-w.stop:
+			return
+		}
+	}
 }
 
 // Scripts is the set that new activations run.
@@ -201,6 +242,8 @@ func (n *Node) Close(ctx context.Context) error {
 			}
 		}
 		if n.forgetAll() {
+			close(n.workers.stop)
+			n.workers.all.Wait()
 			return nil
 		}
 	}

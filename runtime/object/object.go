@@ -167,7 +167,7 @@ func (o *Object) start() {
 	if !o.running {
 		o.running = true
 		o.node.begin()
-		go o.run(0)
+		o.node.work(o)
 	}
 }
 
@@ -180,7 +180,7 @@ func (o *Object) run(most int) {
 			o.mu.Lock()
 			if !o.inbox.empty() {
 				o.node.begin()
-				go o.run(0)
+				o.node.work(o)
 				o.mu.Unlock()
 				return
 			}

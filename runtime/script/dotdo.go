@@ -207,6 +207,9 @@ func newExtractMentions(vm *VM) goja.Value {
 	return vm.rt.ToValue(func(call goja.FunctionCall) goja.Value {
 		text, _ := stringOf(call.Argument(0))
 		names := []any{}
+		if !strings.Contains(text, "@") { // most messages
+			return vm.rt.NewArray()
+		}
 		seen := map[string]bool{}
 		for _, m := range mentionRE.FindAllStringSubmatch(text, -1) {
 			if !seen[m[1]] {

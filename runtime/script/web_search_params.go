@@ -204,22 +204,24 @@ var searchParamsClass = &class{
 		"toString": func(vm *VM, this *native, _ goja.FunctionCall) goja.Value {
 			return vm.rt.ToValue(this.host.(*searchParams).String())
 		},
-		"entries": searchParamsEntries,
+		"entries": func(vm *VM, this *native, _ goja.FunctionCall) goja.Value {
+			return vm.paramEntries(this.host.(*searchParams))
+		},
 		"keys": func(vm *VM, this *native, _ goja.FunctionCall) goja.Value {
-			return vm.iterateParams(this, func(p Param) any { return p.Name })
+			return vm.iterateParams(this.host.(*searchParams), func(p Param) any { return p.Name })
 		},
 		"values": func(vm *VM, this *native, _ goja.FunctionCall) goja.Value {
-			return vm.iterateParams(this, func(p Param) any { return p.Value })
+			return vm.iterateParams(this.host.(*searchParams), func(p Param) any { return p.Value })
 		},
 	},
 	prototype: func(vm *VM, proto *goja.Object) {
 		tagged("URLSearchParams")(vm, proto)
 		must(proto.DefineDataPropertySymbol(goja.SymIterator, vm.function("entries", func(vm *VM, call goja.FunctionCall) goja.Value {
-			this := nativeOf(call.This)
-			if this == nil || this.class != searchParamsClass {
+			p, ok := hostOf[*searchParams](call.This)
+			if !ok {
 				vm.throwType("Illegal invocation: URLSearchParams.entries is called on something else")
 			}
-			return searchParamsEntries(vm, this, call)
+			return vm.paramEntries(p)
 		}), goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_FALSE))
 	},
 }
@@ -243,15 +245,15 @@ func searchParamsSet(vm *VM, this *native, call goja.FunctionCall) goja.Value {
 	return goja.Undefined()
 }
 
-func searchParamsEntries(vm *VM, this *native, _ goja.FunctionCall) goja.Value {
-	return vm.iterateParams(this, func(p Param) any { return vm.rt.NewArray(p.Name, p.Value) })
+func (vm *VM) paramEntries(p *searchParams) goja.Value {
+	return vm.iterateParams(p, func(p Param) any { return vm.rt.NewArray(p.Name, p.Value) })
 }
 
 // iterateParams returns an iterator over the parameters as they are now.
-func (vm *VM) iterateParams(this *native, item func(Param) any) goja.Value {
-	var items []any
-	for _, p := range this.host.(*searchParams).list {
-		items = append(items, item(p))
+func (vm *VM) iterateParams(p *searchParams, item func(Param) any) goja.Value {
+	items := make([]any, len(p.list))
+	for i, param := range p.list {
+		items[i] = item(param)
 	}
 	return vm.iterator(items)
 }
