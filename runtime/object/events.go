@@ -30,7 +30,7 @@ type messageEvent struct {
 // Message takes a message from a socket's reader. The next one of the same
 // socket comes when the scripts have had this one.
 func (o *Object) Message(s *socket.Socket, text bool, data []byte) {
-	o.offerHere(&messageEvent{socket: s, text: text, data: data})
+	o.offer(&messageEvent{socket: s, text: text, data: data}, false)
 }
 
 func (e *messageEvent) wakes(o *Object) bool {

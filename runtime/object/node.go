@@ -140,7 +140,7 @@ func (n *Node) work(o *Object) {
 
 func (w *workers) run(o *Object) {
 	for {
-		o.run(0)
+		o.run()
 		if w.idle.Add(1) > maxIdleWorkers {
 			w.idle.Add(-1)
 			return

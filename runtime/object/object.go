@@ -73,23 +73,6 @@ type failure struct {
 	err     *script.Error
 }
 
-// offerHere is offer for a caller that has nothing else to do until the event was
-// handled: if the object rests, it runs in the caller's goroutine, up to the end
-// of that event.
-func (o *Object) offerHere(e event) (ok bool) {
-	o.mu.Lock()
-	if o.gone || o.broken || o.running {
-		o.mu.Unlock()
-		return o.offer(e, false)
-	}
-	o.inbox.pushEvent(e)
-	o.running = true
-	o.node.begin()
-	o.mu.Unlock()
-	o.run(1)
-	return true
-}
-
 // offer puts an event into the inbox. It reports false if the object was
 // forgotten meanwhile.
 func (o *Object) offer(e event, counted bool) (ok bool) {
@@ -171,21 +154,10 @@ func (o *Object) start() {
 	}
 }
 
-// run handles what is in the inbox until there is nothing that may enter; if most
-// is not 0, at most so many entries, and a goroutine of its own goes on.
-func (o *Object) run(most int) {
+// run handles what is in the inbox until there is nothing that may enter.
+func (o *Object) run() {
 	defer o.node.finish()
-	for n := 0; ; n++ {
-		if most > 0 && n == most {
-			o.mu.Lock()
-			if !o.inbox.empty() {
-				o.node.begin()
-				o.node.work(o)
-				o.mu.Unlock()
-				return
-			}
-			o.mu.Unlock()
-		}
+	for {
 		gated := o.gated()
 		o.mu.Lock()
 		e, c, ok := o.inbox.pop(gated)
