@@ -30,7 +30,9 @@
 //
 //   - github.com/dop251/goja (script) runs JavaScript: pure Go, so that go run is
 //     all it takes, and light enough that every awake room has a VM of its own.
-//   - github.com/dop251/goja_nodejs (script) has URL and URLSearchParams.
+//   - github.com/nlnwa/whatwg-url (script) parses URLs as browsers do: net/url
+//     refuses some that they take, and goja_nodejs, which is built on it, loses
+//     parameters.
 //   - github.com/evanw/esbuild (script) bundles scripts: TypeScript and imports,
 //     with source maps.
 //   - github.com/dlclark/regexp2 (script) is goja's engine for the regular

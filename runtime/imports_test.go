@@ -30,18 +30,18 @@ var level = map[string]int{
 // owners are the packages that may import a third-party library, by the
 // beginning of its path.
 var owners = map[string][]string{
-	"github.com/dop251/goja":        {"runtime/script"},
-	"github.com/dop251/goja_nodejs": {"runtime/script"},
-	"github.com/evanw/esbuild":      {"runtime/script"},
-	"github.com/dlclark/regexp2":    {"runtime/script"},
-	"github.com/google/uuid":        {"runtime/script"},
-	"github.com/lxzan/gws":          {"runtime/socket", "cmd/bench"},
-	"golang.org/x/sys":              {"runtime/socket"},
-	"github.com/uptrace/bun":        {"store"},
-	"modernc.org/sqlite":            {"store"},
-	"github.com/gofrs/flock":        {"store"},
-	"github.com/oklog/ulid":         {"runtime/object"},
-	"github.com/prometheus":         {"api"},
+	"github.com/dop251/goja":      {"runtime/script"},
+	"github.com/nlnwa/whatwg-url": {"runtime/script"},
+	"github.com/evanw/esbuild":    {"runtime/script"},
+	"github.com/dlclark/regexp2":  {"runtime/script"},
+	"github.com/google/uuid":      {"runtime/script"},
+	"github.com/lxzan/gws":        {"runtime/socket", "cmd/bench"},
+	"golang.org/x/sys":            {"runtime/socket"},
+	"github.com/uptrace/bun":      {"store"},
+	"modernc.org/sqlite":          {"store"},
+	"github.com/gofrs/flock":      {"store"},
+	"github.com/oklog/ulid":       {"runtime/object"},
+	"github.com/prometheus":       {"api"},
 }
 
 func TestImportsPointOneWay(t *testing.T) {

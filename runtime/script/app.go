@@ -1,6 +1,7 @@
 package script
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/dop251/goja"
@@ -25,6 +26,7 @@ type route struct {
 	path       string // as registered, with the base path
 	middleware bool   // by use
 	handlers   []goja.Value
+	at         goja.StackFrame // where a script registered it
 }
 
 // matches reports whether the route is for a method. HEAD goes to GET as well:
@@ -150,8 +152,9 @@ func (vm *VM) register(this *native, methods []string, path string, middleware b
 	if len(a.routes)+len(methods) > maxRoutes {
 		vm.throwError("RangeError", "the path %s is one too many: an app has at most %d routes", vm.quote(path), maxRoutes)
 	}
+	at := vm.callerFrame()
 	for _, m := range methods {
-		a.routes = append(a.routes, route{m, pattern, path, middleware, append([]goja.Value(nil), handlers...)})
+		a.routes = append(a.routes, route{m, pattern, path, middleware, append([]goja.Value(nil), handlers...), at})
 	}
 }
 
@@ -173,12 +176,15 @@ func joinPath(base, path string) string {
 type step struct {
 	handler goja.Value
 	params  []Param
+	route   *route
 }
 
-// composeProgram runs the handlers of a request as Hono does. It is given the context,
-// the handlers, and the two that the app may have.
-var composeProgram = goja.MustCompile("<app>", `(async function (c, handlers, notFound, onError) {
-	let last = -1;
+// composeProgram runs the handlers of a request as Hono does. It is given the
+// context, the handlers, the app's onError if it has one, and a function for
+// requests that nobody answered: called with nothing it is notFound, called with
+// the place of a handler it throws that this one forgot to.
+var composeProgram = goja.MustCompile("<app>", `(async function (c, handlers, unanswered, onError) {
+	let last = -1, missed = false;
 	async function dispatch(i) {
 		if (i <= last) throw new Error("next() called multiple times");
 		last = i;
@@ -194,7 +200,8 @@ var composeProgram = goja.MustCompile("<app>", `(async function (c, handlers, no
 					}
 				});
 			} else if (!c.finalized) {
-				res = await notFound(c);
+				missed = true;
+				res = await unanswered();
 			}
 		} catch (err) {
 			if (onError === undefined) throw err;
@@ -206,8 +213,16 @@ var composeProgram = goja.MustCompile("<app>", `(async function (c, handlers, no
 		if (res && (failed || !c.finalized)) c.res = res;
 	}
 	await dispatch(0);
-	if (!c.finalized) c.res = await notFound(c);
-	if (!c.finalized) throw new TypeError("app.notFound returned no Response");
+	if (c.finalized) return c.res;
+	if (missed) throw new TypeError("app.notFound returned no Response");
+	try {
+		unanswered(last);
+	} catch (err) {
+		if (onError === undefined) throw err;
+		c.error = err;
+		c.res = await onError(err, c);
+		if (!c.finalized) throw err;
+	}
 	return c.res;
 })`, true)
 
@@ -225,7 +240,7 @@ func (vm *VM) dispatch(a *app, req *native) goja.Value {
 		}
 		if params, ok := rt.pattern.Match(c.path); ok {
 			for _, h := range rt.handlers {
-				c.steps = append(c.steps, step{h, params})
+				c.steps = append(c.steps, step{h, params, rt})
 			}
 		}
 	}
@@ -252,8 +267,13 @@ func (vm *VM) compose(c *requestContext, self *goja.Object, handlers ...any) goj
 	if a.onError != nil {
 		onError = a.onError
 	}
-	notFound := vm.rt.ToValue(func(goja.FunctionCall) goja.Value { return vm.notFound(c, self) })
-	v, err := a.run(goja.Undefined(), self, vm.rt.NewArray(handlers...), notFound, onError)
+	unanswered := vm.rt.ToValue(func(call goja.FunctionCall) goja.Value {
+		if i := call.Argument(0); !missing(i) {
+			panic(vm.forgotten(c.steps[i.ToInteger()].route))
+		}
+		return vm.notFound(c, self)
+	})
+	v, err := a.run(goja.Undefined(), self, vm.rt.NewArray(handlers...), unanswered, onError)
 	vm.check(err)
 	return v
 }
@@ -279,6 +299,20 @@ func (vm *VM) dispatchOne(c *requestContext, self *goja.Object) goja.Value {
 		return c.res.self
 	}
 	return vm.compose(c, self, vm.rt.ToValue(func(goja.FunctionCall) goja.Value { return v }))
+}
+
+// forgotten is the error for a handler that returned nothing and did not await
+// next. Its position is where the route was registered: the handler itself is over.
+func (vm *VM) forgotten(r *route) *goja.Object {
+	route := r.method + " " + r.path
+	if r.middleware {
+		route = "use " + r.path
+	}
+	e := vm.newError("Error", route+": Context is not finalized. Did you forget to return a Response, or to await next()?")
+	if p := r.at.Position(); p.Filename != "" {
+		vm.setStack(e, fmt.Sprintf("at %s:%d:%d", p.Filename, p.Line, p.Column+1))
+	}
+	return e
 }
 
 // splitURL returns the path and the query of an absolute URL, as they are

@@ -53,6 +53,7 @@ func ask(t testing.TB, source, method, url, body string) string {
 
 func TestApp(t *testing.T) {
 	const notFound = `404 application/json {"error":"Not Found"}`
+	const forgotten = "Context is not finalized. Did you forget to return a Response, or to await next()?"
 	tests := []struct{ source, method, url, want string }{
 		// Finding the handler.
 		{`app.get("/a", c => c.text("x"))`, "GET", "/a", "200 text/plain x"},
@@ -95,8 +96,14 @@ func TestApp(t *testing.T) {
 		{`app.get("/", c => c.notFound())`, "GET", "/", notFound},
 		{`app.get("/", c => c.json({}, 99))`, "GET", "/", "rejected RangeError: a status is 101 or from 200 to 599, not 99"},
 		{`app.get("/", c => ({a: 1}))`, "GET", "/", "rejected TypeError: a handler of GET / returned [object Object], not a Response"},
-		{`app.get("/", c => {})`, "GET", "/", notFound},
-		{`app.get("/", () => {}); app.notFound(c => c.text("none " + c.req.path, 404))`, "GET", "/", "404 text/plain none /"},
+		{`app.notFound(c => c.text("none " + c.req.path, 404))`, "GET", "/", "404 text/plain none /"},
+		{`app.get("/", c => { c.header("Content-Type", "text/csv"); return c.body("a,b") })`, "GET", "/", "200 text/csv a,b"},
+		{`app.get("/", c => { c.header("content-type", "text/csv"); return c.newResponse("a,b", 201) })`, "GET", "/", "201 text/csv a,b"},
+		{`app.get("/", c => { c.header("Content-Type", "text/csv"); return c.body("a,b", 200, {"Content-Type": "text/x"}) })`, "GET", "/", "200 text/x a,b"},
+		{`app.get("/", c => c.body("a,b"))`, "GET", "/", "200 text/plain a,b"},
+		{`app.get("/", c => { c.header("Content-Type", "text/csv"); return c.body(null) })`, "GET", "/", "200 text/csv "},
+		{`app.get("/", c => { c.header("Content-Type", "text/csv"); return c.json(1) })`, "GET", "/", "200 application/json 1"},
+		{`app.get("/", c => { c.header("Content-Type", "text/csv"); return c.html("<p>") })`, "GET", "/", "200 text/html <p>"},
 		{`app.notFound(async c => c.text("none", 404))`, "GET", "/x", "404 text/plain none"},
 
 		// Middleware.
@@ -121,6 +128,18 @@ func TestApp(t *testing.T) {
 		{`app.use(async (c, next) => { await next(); return c.text("late") }); app.get("/", c => c.text("x"))`, "GET", "/", "200 text/plain x"},
 		{`app.use((c, next) => { c.__proto__ = {}; c.req.x = 1; return next() }); app.get("/", c => c.text(c.req.x))`, "GET", "/", "200 text/plain 1"},
 		{`app.use((c, next) => new Promise(() => {}))`, "GET", "/", "pending"},
+
+		// Forgotten answers.
+		{`app.get("/a/:b", c => {})`, "GET", "/a/x", "rejected Error: GET /a/:b: " + forgotten},
+		{`app.get("/", async c => { await null; c.text("x") })`, "GET", "/", "rejected Error: GET /: " + forgotten},
+		{`app.get("/", c => { c.res; c.header("a", "b") })`, "GET", "/", "rejected Error: GET /: " + forgotten},
+		{`app.get("/", c => null); app.notFound(c => c.text("none", 404))`, "GET", "/", "rejected Error: GET /: " + forgotten},
+		{`app.get("/", () => {}); app.onError((e, c) => c.text(e === c.error && e.message, 500))`, "GET", "/", "500 text/plain GET /: " + forgotten},
+		{`app.get("/", () => {}); app.onError(() => {})`, "GET", "/", "rejected Error: GET /: " + forgotten},
+		{`app.use("/a/*", () => {}); app.get("/a/b", c => c.text("x"))`, "GET", "/a/b", "rejected Error: use /a/*: " + forgotten},
+		{`app.use(async (c, next) => { await next() }); app.all("/a", () => {})`, "GET", "/a", "rejected Error: ALL /a: " + forgotten},
+		{`app.use(async (c, next) => { await next(); c.res = new Response("mended") }); app.get("/", () => {})`, "GET", "/", "200 text/plain mended"},
+		{`app.use(async (c, next) => { await next(); c.header("a", "b") }); app.get("/", (c, next) => next())`, "GET", "/", `404 a=b application/json {"error":"Not Found"}`},
 
 		// Errors.
 		{`app.get("/", c => { throw new TypeError("mine") })`, "GET", "/", "rejected TypeError: mine"},

@@ -322,6 +322,9 @@ func (c *cloner) leaf(o *goja.Object) *goja.Object {
 
 // whatIs names an object in an error message.
 func (vm *VM) whatIs(o *goja.Object) string {
+	if s := vm.stubOf(o); s != nil {
+		return s.String()
+	}
 	if _, ok := callable(o); ok {
 		if name, ok := vm.stringProperty(o, "name"); ok && name != "" {
 			return "the function " + name

@@ -3,8 +3,10 @@ package script
 import (
 	"bytes"
 	"encoding/base64"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/dop251/goja"
 )
@@ -54,9 +56,41 @@ type encoder struct {
 	vm    *VM
 	out   []byte
 	path  []*goja.Object // the objects around what is being written
+	keys  []string       // the members of them on the way to it
 	count int
 	limit int
 }
+
+// member writes a member of an object.
+func (w *encoder) member(key string, v goja.Value) {
+	w.keys = append(w.keys, key)
+	w.value(v)
+	w.keys = w.keys[:len(w.keys)-1]
+}
+
+// cannot throws what stands where a value is that cannot leave.
+func (w *encoder) cannot(what string) {
+	if len(w.keys) == 0 {
+		w.vm.dataCloneError(what)
+	}
+	w.vm.throwError("DataCloneError", "%s is %s, which could not be cloned", w.vm.quotePath(w.keys), what)
+}
+
+// quotePath shows in an error message where in a value something is.
+func (vm *VM) quotePath(keys []string) string {
+	const most = 8 // enough to find it
+	rest := ""
+	if len(keys) > most {
+		keys, rest = keys[:most], "…"
+	}
+	path := strings.Join(keys, ".") + rest
+	if isPath.MatchString(path) {
+		return path
+	}
+	return vm.quote(path)
+}
+
+var isPath = regexp.MustCompile(`^[\w.$…]{1,100}$`)
 
 // done returns what was written without much unused room: it may be kept long.
 func (w *encoder) done() []byte {
@@ -92,7 +126,7 @@ func (w *encoder) value(v goja.Value) {
 		w.out = append(w.out, v.String()...)
 		w.out = append(w.out, `"}`...)
 	case symbolKind:
-		w.vm.dataCloneError("a Symbol")
+		w.cannot("a Symbol")
 	case objectKind:
 		w.object(v.(*goja.Object))
 	}
@@ -126,7 +160,7 @@ func (w *encoder) tooLarge() {
 // enter begins an object that holds others.
 func (w *encoder) enter(o *goja.Object) {
 	if slices.Contains(w.path, o) {
-		w.vm.dataCloneError("a value that contains itself")
+		w.cannot("a value that contains itself")
 	}
 	if len(w.path) == maxDepth {
 		w.vm.cloneTooDeep()
@@ -151,7 +185,8 @@ func (w *encoder) object(o *goja.Object) {
 			if i > 0 {
 				w.out = append(w.out, ',')
 			}
-			w.value(o.Get(strconv.FormatInt(i, 10)))
+			key := strconv.FormatInt(i, 10)
+			w.member(key, o.Get(key))
 		}
 		w.out = append(w.out, ']')
 		w.leave()
@@ -206,7 +241,7 @@ func (w *encoder) fields(o *goja.Object, skip func(string) bool, escape bool) {
 		first = false
 		w.out = appendQuotedText(w.out, key)
 		w.out = append(w.out, ':')
-		w.value(v)
+		w.member(key, v)
 	}
 	if escaped {
 		w.out = append(w.out, '}')
@@ -260,6 +295,9 @@ func (w *encoder) leaf(o *goja.Object) {
 	case boxedClass:
 		w.value(vm.unbox(o))
 	default:
-		vm.dataCloneError(vm.whatIs(o))
+		if s := vm.stubOf(o); s != nil && len(w.keys) > 0 { // not the cloning is wrong
+			vm.throwError("DataCloneError", "%s is %s", vm.quotePath(w.keys), s)
+		}
+		w.cannot(vm.whatIs(o))
 	}
 }

@@ -47,7 +47,7 @@ func TestStructuredClone(t *testing.T) {
 		{`structuredClone(Promise.resolve())`, "DataCloneError: a Promise could not be cloned"},
 		{`structuredClone(new WeakMap())`, "DataCloneError: a WeakMap could not be cloned"},
 		{`structuredClone(new Proxy({}, {}))`, "DataCloneError: a Proxy could not be cloned"},
-		{`structuredClone(new URL("https://a"))`, "DataCloneError: a Object could not be cloned"},
+		{`structuredClone(new URL("https://a"))`, "DataCloneError: a URL could not be cloned"},
 		{`structuredClone((function* () {})())`, "DataCloneError: a Generator could not be cloned"},
 		{`structuredClone()`, "TypeError: structuredClone needs a value"},
 		{`structuredClone({[Symbol.toStringTag]: "Uint8Array"})`, "{}"},
@@ -143,8 +143,10 @@ func TestEncode(t *testing.T) {
 func TestEncodeErrors(t *testing.T) {
 	tests := []scriptTest{
 		{`() => 1`, "DataCloneError: a function could not be cloned"},
-		{`[{a: Symbol()}]`, "DataCloneError: a Symbol could not be cloned"},
-		{`const a = {}; a.a = [a]; a`, "DataCloneError: a value that contains itself could not be cloned"},
+		{`[{a: Symbol()}]`, "DataCloneError: 0.a is a Symbol, which could not be cloned"},
+		{`({deep: {er: function f() {}}})`, "DataCloneError: deep.er is the function f, which could not be cloned"},
+		{`({"a b": [new Headers()]})`, `DataCloneError: "a b.0" is a Headers, which could not be cloned`},
+		{`const a = {}; a.a = [a]; a`, "DataCloneError: a.0 is a value that contains itself, which could not be cloned"},
 		{`const m = new Map(); m.set(1, m); m`, "DataCloneError: a value that contains itself could not be cloned"},
 		{`new Headers()`, "DataCloneError: a Headers could not be cloned"},
 		{`"x".repeat(2 << 20)`, "RangeError: the value is larger than the limit of 1048576 bytes"},

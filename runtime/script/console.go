@@ -29,17 +29,9 @@ func newConsole(vm *VM) goja.Value { return vm.newNative(consoleClass, nil).self
 
 func consoleMethod(level slog.Level) method {
 	return func(vm *VM, this *native, call goja.FunctionCall) goja.Value {
-		var b strings.Builder
-		for i, arg := range call.Arguments {
-			if i > 0 {
-				b.WriteByte(' ')
-			}
-			b.WriteString(vm.inspect(arg))
-			if b.Len() > maxLogLine {
-				break
-			}
-		}
-		text := b.String()
+		in := inspector{vm: vm}
+		in.format(call.Arguments)
+		text := string(in.out)
 		if len(text) > maxLogLine {
 			text = strings.ToValidUTF8(text[:maxLogLine], "") + "…"
 		}
@@ -55,39 +47,20 @@ func consoleMethod(level slog.Level) method {
 
 // caller is the position in a script that called a host function.
 func (vm *VM) caller() string {
-	for _, f := range vm.rt.CaptureCallStack(8, nil) {
-		if p := f.Position(); p.Filename != "" && p.Line > 0 && !strings.HasPrefix(p.Filename, "<") {
-			return fmt.Sprintf("%s:%d:%d", p.Filename, p.Line, p.Column+1)
-		}
+	f := vm.callerFrame()
+	if p := f.Position(); p.Filename != "" && p.Line > 0 {
+		return fmt.Sprintf("%s:%d:%d", p.Filename, p.Line, p.Column+1)
 	}
 	return ""
 }
 
-// inspect shows a value as a person would write it down.
-func (vm *VM) inspect(v goja.Value) (text string) {
-	o, ok := v.(*goja.Object)
-	if !ok {
-		return v.String()
-	}
-	if o.ClassName() == "Error" {
-		e := vm.errorOf(o)
-		text = e.Name + ": " + e.Message
-		if e.Stack != "" {
-			text += "\n" + e.Stack
+// callerFrame is the innermost frame of a script. Its position costs a look into
+// the source map, so who may not need it keeps the frame.
+func (vm *VM) callerFrame() goja.StackFrame {
+	for _, f := range vm.rt.CaptureCallStack(8, nil) {
+		if name := f.SrcName(); name != "" && !strings.HasPrefix(name, "<") {
+			return f
 		}
-		return text
 	}
-	if _, callable := goja.AssertFunction(o); callable {
-		return "[function]"
-	}
-	if ex := vm.rt.Try(func() {
-		if s, ok := vm.stringify(v); ok {
-			text = s
-		} else {
-			text = v.String()
-		}
-	}); ex != nil {
-		return "[" + o.ClassName() + "]"
-	}
-	return text
+	return goja.StackFrame{}
 }

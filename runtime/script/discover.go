@@ -3,6 +3,7 @@ package script
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -33,16 +34,34 @@ func (s *Set) discover(m *module) error {
 	}
 	out = vm.run(func() {
 		vm.app = vm.newApp()
-		this := vm.rt.NewObject()
-		must(this.Set("app", vm.app.self))
+		must(part.SetPrototype(vm.newNative(discoveryClass, vm).self))
 		f, _ := goja.AssertFunction(part.Get("onRequest"))
-		_, err := f(this)
+		_, err := f(vm.rt.CreateObject(part)) // its own methods can be called
 		vm.check(err)
 	})
 	if out.Err != nil {
 		return withFile(out.Err, m.file)
 	}
 	return m.discoverRoutes(vm.app.host.(*app))
+}
+
+// discoveryClass stands where baseClass is in an object's VM: there is an app,
+// and nothing else yet.
+var discoveryClass = &class{
+	name: "DurableObject",
+	getters: map[string]getter{
+		"app":       func(vm *VM, _ *native) goja.Value { return vm.app.self },
+		"ctx":       noObject("ctx"),
+		"things":    noObject("things"),
+		"broadcast": noObject("broadcast"),
+	},
+}
+
+func noObject(member string) getter {
+	return func(vm *VM, _ *native) goja.Value {
+		vm.throwType("this.%s cannot be used while routes are registered: no object is running", member)
+		return nil
+	}
 }
 
 // withFile gives an error without a position the file it came from.
@@ -62,10 +81,7 @@ func (vm *VM) discoverMembers(m *module, part *goja.Object) {
 				vm.throwType("$type: %q cannot be a noun: a capital letter, then letters and digits", m.noun)
 			}
 		case name == "indexes":
-			vm.rt.ForOf(part.Get(name), func(v goja.Value) bool {
-				m.indexes = append(m.indexes, vm.metaString("an index", v))
-				return true
-			})
+			m.indexes = vm.indexes(part.Get(name))
 		case slices.Contains(lifecycle, name):
 			if _, ok := goja.AssertFunction(part.Get(name)); !ok {
 				vm.throwType("%s must be a method", name)
@@ -75,9 +91,34 @@ func (vm *VM) discoverMembers(m *module, part *goja.Object) {
 			vm.throwType("%s belongs to every object: a part cannot define it", name)
 		default:
 			m.members = append(m.members, name)
+			for _, hook := range lifecycle {
+				if strings.EqualFold(name, hook) {
+					vm.set.options.Log.Warn("a method is never called by the runtime: its name is misspelt?", "file", m.file, "method", name, "meant", hook)
+				}
+			}
 		}
 	}
 }
+
+// indexes reads the property of that name: fields that the store can index.
+func (vm *VM) indexes(v goja.Value) (fields []string) {
+	o, ok := v.(*goja.Object)
+	if !ok || !vm.isArray(o) {
+		vm.throwType("indexes must be an array of names of fields, not %s", vm.describe(v))
+	}
+	vm.rt.ForOf(o, func(v goja.Value) bool {
+		field := vm.metaString("an index", v)
+		if !fieldRE.MatchString(field) {
+			vm.throwType("indexes: %q is not the name of a field: letters, digits and _, with dots between names", field)
+		}
+		fields = append(fields, field)
+		return true
+	})
+	return fields
+}
+
+// fieldRE is the grammar of the store: a name, dotted if the field lies deeper.
+var fieldRE = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$`)
 
 // discoverRoutes turns registrations into routes: the first path parameter names
 // the object, its name is the noun.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dop251/goja"
+	"github.com/dop251/goja/file"
 )
 
 // Error is an error that a script caused, with the author's position.
@@ -142,22 +143,52 @@ func (vm *VM) errorOf(v goja.Value) *Error {
 	if s, ok := vm.stringProperty(o, "stack"); ok {
 		var frames []string
 		for line := range strings.Lines(s) {
-			m := frameRE.FindStringSubmatchIndex(strings.TrimRight(line, "\n"))
-			if m == nil || line[m[2]] == '<' || !strings.Contains(line, "at ") {
+			frame, p := moveFrame(line, 1)
+			if frame == "" {
 				continue
 			}
-			file := line[m[2]:m[3]]
-			row, _ := strconv.Atoi(line[m[4]:m[5]])
-			column, _ := strconv.Atoi(line[m[6]:m[7]])
-			column++
-			frames = append(frames, strings.TrimSpace(fmt.Sprintf("%s:%d:%d)", line[:m[3]], row, column)))
+			frames = append(frames, frame)
 			if e.File == "" {
-				e.File, e.Line, e.Column = file, row, column
+				e.File, e.Line, e.Column = p.Filename, p.Line, p.Column
 			}
 		}
 		e.Stack = strings.Join(frames, "\n")
 	}
 	return e
+}
+
+// moveFrame reads one line of a stack, and returns it, trimmed, with its column
+// moved by so much, and the position in it. A line without a position in a
+// script gives "".
+func moveFrame(line string, by int) (string, file.Position) {
+	line = strings.TrimSpace(line)
+	m := frameRE.FindStringSubmatchIndex(line)
+	if m == nil || line[m[2]] == '<' || !strings.HasPrefix(line, "at ") {
+		return "", file.Position{}
+	}
+	p := file.Position{Filename: line[m[2]:m[3]]}
+	p.Line, _ = strconv.Atoi(line[m[4]:m[5]])
+	p.Column, _ = strconv.Atoi(line[m[6]:m[7]])
+	p.Column += by
+	frame := fmt.Sprintf("%s:%d:%d", line[:m[3]], p.Line, p.Column)
+	if strings.HasSuffix(line[:m[2]], "(") {
+		frame += ")"
+	}
+	return frame, p
+}
+
+// setStack gives an error made by the host the stack that a script sees. Lines
+// are like those of Error.Stack.
+func (vm *VM) setStack(o *goja.Object, lines ...string) {
+	name, _ := vm.stringProperty(o, "name")
+	message, _ := vm.stringProperty(o, "message")
+	text := name + ": " + message
+	for _, line := range lines {
+		if frame, _ := moveFrame(line, -1); frame != "" {
+			text += "\n\t" + frame
+		}
+	}
+	must(o.DefineDataProperty("stack", vm.rt.ToValue(text), goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_FALSE))
 }
 
 func (e *Error) setPosition(pos string) {
@@ -201,7 +232,13 @@ func (vm *VM) stringProperty(o *goja.Object, name string) (s string, ok bool) {
 // describe shows a value in an error message or a log line.
 func (vm *VM) describe(v goja.Value) string {
 	s := "?"
-	_ = vm.rt.Try(func() { s = v.String() })
+	_ = vm.rt.Try(func() {
+		if stub := vm.stubOf(v); stub != nil {
+			s = stub.String()
+		} else {
+			s = v.String()
+		}
+	})
 	const most = 200 // enough to recognise it, too little to flood a log
 	if len(s) > most {
 		s = s[:most] + "…"
@@ -210,10 +247,16 @@ func (vm *VM) describe(v goja.Value) string {
 }
 
 // errorValue makes a script's error object of an Error, for a call that failed
-// in another object. The position there is in its property position.
+// in another object. The position there is in its property position, and in its
+// stack, as there is none here.
 func (vm *VM) errorValue(e *Error) goja.Value {
 	o := vm.newError(e.Name, e.Message)
 	if p := e.Position(); p != "" {
+		stack := strings.Split(e.Stack, "\n")
+		if frame, _ := moveFrame(stack[0], 0); frame == "" {
+			stack = []string{"at " + p}
+		}
+		vm.setStack(o, stack...)
 		must(o.DefineDataProperty("position", vm.rt.ToValue(p), goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_FALSE))
 	}
 	return o

@@ -155,7 +155,7 @@ func Load(o Options) (*Set, error) {
 	}
 	code, err := bundle(o.Folder, files)
 	if err != nil {
-		return nil, err
+		return nil, plainError(err)
 	}
 	s := &Set{options: o, nouns: make(map[string]*noun)}
 	for _, f := range files {
@@ -179,6 +179,15 @@ func Load(o Options) (*Set, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// plainError says in the author's terms what the bundler says in its own.
+func plainError(err error) error {
+	var e *Error
+	if errors.As(err, &e) && strings.HasPrefix(e.Message, "Top-level await") {
+		e.Message = "top-level await is not supported"
+	}
+	return err
 }
 
 func compileError(file string, err error) *Error {

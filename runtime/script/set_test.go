@@ -121,6 +121,7 @@ func TestScriptsThatDoNotLoad(t *testing.T) {
 	}{
 		"syntax":            {map[string]string{"a.js": "\nconst a = (1 + \n} ###"}, "Unexpected"},
 		"typescript syntax": {map[string]string{"a.ts": "let a: = 1 ###"}, "Unexpected"},
+		"top-level await":   {map[string]string{"a.js": "\nconst a = await 1 //###"}, "top-level await is not supported"},
 		"missing import":    {map[string]string{"a.js": "import './nothing' //###"}, "Could not resolve"},
 		"throws":            {map[string]string{"deep/a.js": imports + "\nfunction f() {\n  null.x //###\n}\nf()"}, "Cannot read"},
 		"rejects":           {map[string]string{"a.js": imports + "\nPromise.reject(new Error('oh')) //###"}, "oh"},

@@ -136,36 +136,7 @@ func (vm *VM) storageDeleteAll() goja.Value {
 
 func (vm *VM) storageList(call goja.FunctionCall) func() goja.Value {
 	return func() goja.Value {
-		var o store.ListOptions
-		if options, ok := call.Argument(0).(*goja.Object); ok {
-			for _, name := range options.Keys() {
-				v := options.Get(name)
-				if goja.IsUndefined(v) {
-					continue
-				}
-				switch name {
-				case "start":
-					o.Start = v.String()
-				case "startAfter":
-					o.StartAfter = v.String()
-				case "end":
-					o.End = v.String()
-				case "prefix":
-					o.Prefix = v.String()
-				case "reverse":
-					o.Reverse = v.ToBoolean()
-				case "limit":
-					if o.Limit = int(v.ToInteger()); o.Limit < 1 {
-						vm.throwType("storage.list: limit must be at least 1")
-					}
-				default:
-					vm.throwType("storage.list: unknown option %q", name)
-				}
-			}
-		}
-		if o.Start != "" && o.StartAfter != "" {
-			vm.throwType("storage.list: start and startAfter exclude each other")
-		}
+		o := vm.listOptions(call.Argument(0))
 		values, err := vm.view().ListValues(vm.reads(), o)
 		vm.readError(err)
 		result := vm.newMap()
@@ -174,6 +145,46 @@ func (vm *VM) storageList(call goja.FunctionCall) func() goja.Value {
 		}
 		return result.object
 	}
+}
+
+// listOptions reads the options of storage.list. Those that are undefined or null
+// count as not given.
+func (vm *VM) listOptions(v goja.Value) (o store.ListOptions) {
+	if nullish(v) {
+		return o
+	}
+	options, ok := v.(*goja.Object)
+	if !ok {
+		vm.throwType("storage.list takes an object, not %s", vm.describe(v))
+	}
+	for _, name := range options.Keys() {
+		v := options.Get(name)
+		if nullish(v) {
+			continue
+		}
+		switch name {
+		case "start":
+			o.Start = vm.metaString("storage.list: start", v)
+		case "startAfter":
+			o.StartAfter = vm.metaString("storage.list: startAfter", v)
+		case "end":
+			o.End = vm.metaString("storage.list: end", v)
+		case "prefix":
+			o.Prefix = vm.metaString("storage.list: prefix", v)
+		case "reverse":
+			o.Reverse = v.ToBoolean()
+		case "limit":
+			if o.Limit = int(v.ToInteger()); o.Limit < 1 {
+				vm.throwType("storage.list: limit must be at least 1")
+			}
+		default:
+			vm.throwType("storage.list: unknown option %q", name)
+		}
+	}
+	if o.Start != "" && o.StartAfter != "" {
+		vm.throwType("storage.list: start and startAfter exclude each other")
+	}
+	return o
 }
 
 // scriptMap is a Map that the host fills.

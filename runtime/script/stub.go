@@ -26,8 +26,11 @@ func (vm *VM) newStub(s *stub) goja.Value {
 	proxy := vm.rt.NewProxy(vm.stubTarget, &goja.ProxyTrapConfig{
 		Get: func(_ *goja.Object, name string, _ goja.Value) goja.Value { return vm.stubGet(s, name) },
 		GetSym: func(_ *goja.Object, sym *goja.Symbol, _ goja.Value) goja.Value {
-			if sym == stubSymbol {
+			switch sym {
+			case stubSymbol:
 				return vm.newNative(stubClass, s).self
+			case goja.SymToPrimitive:
+				return vm.stubMisuse(s, "text")
 			}
 			return goja.Undefined()
 		},
@@ -67,13 +70,41 @@ func (vm *VM) stubGet(s *stub, name string) goja.Value {
 			return goja.Undefined() // await $.User(id) gives the stub itself
 		}
 		return vm.stubPromise(s, name)
-	case "toJSON", "constructor", "prototype", "__proto__", "toString", "valueOf", "hasOwnProperty":
+	case "toJSON":
+		return vm.stubMisuse(s, "JSON")
+	case "constructor", "prototype", "__proto__", "toString", "valueOf", "hasOwnProperty":
 		return goja.Undefined()
 	}
 	if len(s.path) >= maxCallPath {
 		vm.throwType("more than %d property reads in a chain", maxCallPath)
 	}
 	return vm.newStub(&stub{target: s.target, call: s.call, path: append(s.path[:len(s.path):len(s.path)], name)})
+}
+
+// String is the stub in an error message.
+func (s *stub) String() string {
+	switch {
+	case s.call != nil:
+		return "a call that was not awaited"
+	case s.path != nil:
+		return "a property of another object that was not awaited"
+	}
+	return "the object " + s.target.String()
+}
+
+// stubMisuse is a function that throws: an author who means the value of a stub
+// has forgotten to await it.
+func (vm *VM) stubMisuse(s *stub, use string) goja.Value {
+	return vm.rt.ToValue(func(goja.FunctionCall) goja.Value {
+		switch {
+		case s.call != nil:
+			vm.throwType("a call's result must be awaited before it is used as %s", use)
+		case s.path != nil:
+			vm.throwType("a property of another object must be awaited before it is used as %s", use)
+		}
+		vm.throwType("$.%s(id) is an object: it cannot be used as %s", s.target.Type, use)
+		return nil
+	})
 }
 
 func (vm *VM) stubApply(s *stub, args []goja.Value) goja.Value {

@@ -200,7 +200,8 @@ func (vm *VM) thingsList(call goja.FunctionCall) func() goja.Value {
 
 func (vm *VM) thingsCount(call goja.FunctionCall) func() goja.Value {
 	return func() goja.Value {
-		n, err := vm.view().Count(vm.reads(), vm.query("things.count", call, false))
+		q := vm.query("things.count", call, false)
+		n, err := vm.view().Count(vm.reads(), q)
 		vm.readError(err)
 		return vm.rt.ToValue(n)
 	}
@@ -280,6 +281,9 @@ func (vm *VM) conditions(what string, v goja.Value) []store.Cond {
 			c := store.Cond{Field: field, Op: op}
 			switch op {
 			case "$in":
+				if o, ok := arg.(*goja.Object); !ok || !vm.isArray(o) {
+					vm.throwType("%s: where.%s: $in takes an array, not %s", what, field, vm.describe(arg))
+				}
 				var list []any
 				vm.rt.ForOf(arg, func(v goja.Value) bool {
 					list = append(list, vm.operand(what, field, v))
@@ -287,6 +291,9 @@ func (vm *VM) conditions(what string, v goja.Value) []store.Cond {
 				})
 				c.Value = list
 			case "$exists":
+				if kindOf(arg) != boolKind {
+					vm.throwType("%s: where.%s: $exists is true or false, not %s", what, field, vm.describe(arg))
+				}
 				c.Value = arg.ToBoolean()
 			default:
 				c.Value = vm.operand(what, field, arg)

@@ -96,16 +96,6 @@ func TestVMsAreApart(t *testing.T) {
 	}
 }
 
-func TestURL(t *testing.T) {
-	runScripts(t, []scriptTest{
-		{`const u = new URL("/a?x=1#h", "https://example.com:8080"); [u.host, u.pathname, u.searchParams.get("x"), u.hash].join()`, "example.com:8080,/a,1,#h"},
-		{`new URLSearchParams({a: "1", b: "x y"}).toString()`, "a=1&b=x+y"},
-		{`new URL("https://a/").searchParams instanceof URLSearchParams`, "true"},
-		{`new URL("nope")`, "TypeError [ERR_INVALID_URL]: URL is not absolute"},
-		{`URL.prototype.href`, "TypeError [ERR_INVALID_THIS]: Value of \"this\" must be of type URL"},
-	})
-}
-
 func TestText(t *testing.T) {
 	runScripts(t, []scriptTest{
 		{`[...new TextEncoder().encode("aé😀")].join()`, "97,195,169,240,159,152,128"},
