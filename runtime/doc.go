@@ -46,6 +46,5 @@
 //   - github.com/gofrs/flock (store) keeps a second process off a data folder.
 //   - github.com/oklog/ulid (object) makes ids that sort by time.
 //   - github.com/prometheus/client_golang (api) writes /metrics.
-//   - golang.org/x/sys (socket) has the socket options that net leaves out.
 //   - go.uber.org/goleak (tests) finds goroutines that nobody waited for.
 package runtime

@@ -36,7 +36,6 @@ var owners = map[string][]string{
 	"github.com/dlclark/regexp2":  {"runtime/script"},
 	"github.com/google/uuid":      {"runtime/script"},
 	"github.com/lxzan/gws":        {"runtime/socket", "cmd/bench"},
-	"golang.org/x/sys":            {"runtime/socket"},
 	"github.com/uptrace/bun":      {"store"},
 	"modernc.org/sqlite":          {"store"},
 	"github.com/gofrs/flock":      {"store"},
