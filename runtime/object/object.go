@@ -108,14 +108,10 @@ func (o *Object) awaitRoom() <-chan struct{} {
 	defer o.mu.Unlock()
 	if o.room == nil {
 		o.room = make(chan struct{})
-		if o.waiting < maxInbox {
-			o.makeRoom(0)
-			closed := make(chan struct{})
-			close(closed)
-			return closed
-		}
 	}
-	return o.room
+	room := o.room
+	o.makeRoom(0) // at once, if there is room by now
+	return room
 }
 
 // makeRoom takes events off the count and wakes those who wait. The mutex is held.

@@ -152,3 +152,42 @@ func TestABlockThatIsNeverThroughResetsTheObject(t *testing.T) {
 		}
 	})
 }
+
+func TestRequestsWaitForRoomInTheInbox(t *testing.T) {
+	inBubble(t, func(t *testing.T, n *object.Node) {
+		const more = 100
+		results := make(chan error, 3000)
+		go func() { _, err := ask(n, "slow-init", "/read/slow-init"); results <- err }()
+		synctest.Wait() // it has woken the object, whose init takes 20 seconds
+		send := func(count int, limit time.Duration) {
+			for range count {
+				go func() {
+					ctx, cancel := context.WithTimeout(context.Background(), limit)
+					defer cancel()
+					_, err := n.Request(ctx, key.Key{Type: "Room", ID: "slow-init"}, &script.Request{Method: "GET", URL: "http://x/read/slow-init"})
+					results <- err
+				}()
+			}
+			synctest.Wait()
+		}
+		send(1024, time.Minute)      // fill the inbox
+		send(more, 10*time.Second)   // wait for room, and give up
+		send(more, 30*time.Second)   // wait for room, and get it
+		time.Sleep(40 * time.Second) // until all have ended
+		answered, refused := 0, 0
+		for range 1 + 1024 + 2*more {
+			if err := <-results; err == nil {
+				answered++
+			} else {
+				refused++
+				var e *script.Error
+				if !errors.As(err, &e) || e.Name != script.OverloadedError {
+					t.Errorf("refused with %v", err)
+				}
+			}
+		}
+		if answered != 1+1024+more || refused != more {
+			t.Errorf("%d were answered and %d refused, want %d and %d", answered, refused, 1+1024+more, more)
+		}
+	})
+}
