@@ -66,3 +66,41 @@ $.on.Note.made((e) => {
 		t.Errorf("no position in the log:\n%s", s.log)
 	}
 }
+
+// A call whose result a handler looks at, awaited or not, is a live one: it is not
+// stored as well.
+func TestACallWithACatchIsMadeOnce(t *testing.T) {
+	s := start(t, files{"up.js": upgrade, "room.js": `
+import { $, DO } from 'dotdo'
+export default DO.extend({
+  $type: 'Room',
+  webSocketMessage(ws, m) { $.send('Note.made', m) },
+  hear(text) { this.broadcast('all', text); return 'answer' },
+})
+$.on.Note.made((e) => {
+  $.Room('one').hear('live ' + e.data).then((answer) => $.Room('one').hear(answer)).catch(() => {})
+  $.Room('one').hear('stored ' + e.data)
+})`})
+	ws := s.connect("/ws/one")
+	ws.send("x")
+	got := map[string]int{}
+	for range 3 {
+		got[ws.next()]++
+	}
+	s.eventually("the outbox is empty", func() bool {
+		stats, err := s.store.Stats(t.Context())
+		return err == nil && stats.Outbox == 0
+	})
+	ws.send("y")
+	for range 3 {
+		got[ws.next()]++
+	}
+	for _, m := range []string{"live x", "stored x", "live y", "stored y"} {
+		if got[m] != 1 {
+			t.Errorf("%q was received %d times, want once; all: %v", m, got[m], got)
+		}
+	}
+	if got["answer"] != 2 {
+		t.Errorf("the results came %d times, want 2", got["answer"])
+	}
+}

@@ -224,7 +224,7 @@ func (vm *VM) forgetCall(id int64) {
 // were neither awaited nor stored.
 func (vm *VM) forgetUnsent(t *task) {
 	for _, calls := range t.durable {
-		if !calls.sent {
+		if !calls.sent && !calls.awaited {
 			calls.sent = true
 			for _, op := range calls.Ops {
 				vm.forgetCall(op.ID)

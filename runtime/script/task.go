@@ -308,7 +308,7 @@ func (vm *VM) Event(id TaskID, seq int64, handler string, hops int, e Event) Out
 // and stores the calls that its handler made and did not await.
 func (vm *VM) finishDelivery(t *task) {
 	for _, call := range t.durable {
-		if call.sent {
+		if call.sent || call.awaited { // awaited ones leave with the turn
 			continue
 		}
 		call.sent = true
