@@ -241,6 +241,7 @@ func (act *activation) HandlersOf(eventType string) []script.Handler {
 
 func (act *activation) StartTimer(id int64, d time.Duration) {
 	act.startTimer(id, d, func(o *Object) {
+		o.flush() // what was released doesn't wait for a turn
 		out := act.vm.Timer(id, act.newTask("timer", nil))
 		o.settle(act, out, nil)
 	})

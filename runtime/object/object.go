@@ -47,6 +47,7 @@ type Object struct {
 	unreleased []*turn // in order; those before the first uncommitted one are released
 	ahead      int     // bytes that they write
 	bootError  *script.Error
+	unflushed  []*socket.Socket // to which turns were released
 }
 
 // turn is one turn of the object that has not left yet.
@@ -157,6 +158,11 @@ func (o *Object) run() {
 		gated := o.gated()
 		o.mu.Lock()
 		e, c, ok := o.inbox.pop(gated)
+		if !ok && len(o.unflushed) > 0 {
+			o.mu.Unlock()
+			o.flush()
+			continue
+		}
 		if !ok {
 			if o.inbox.empty() && o.act == nil && len(o.unreleased) == 0 && o.hub.Len() == 0 {
 				o.mu.Unlock()
@@ -179,6 +185,7 @@ func (o *Object) run() {
 		if c != nil {
 			c(o)
 		} else {
+			o.flush()
 			o.handle(e)
 		}
 	}

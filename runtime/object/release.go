@@ -16,7 +16,7 @@ func (o *Object) release(t *turn) {
 				frame = socket.NewFrame(e.Message.Text, e.Message.Data)
 				e.Message.Frame = frame
 			}
-			e.Socket.(client).Send(frame)
+			o.send(e.Socket.(client).Socket, frame)
 		case script.Close:
 			e.Socket.(client).Close(e.Code, e.Reason)
 		case script.Attach:
@@ -42,4 +42,24 @@ func (o *Object) release(t *turn) {
 		f.replier.refuse(f.err)
 	}
 	o.dropSockets(t.orphans)
+}
+
+// send queues a frame. It leaves with what the turns behind this one send, if they
+// can be released now too: a socket gets it all in one write.
+func (o *Object) send(s *socket.Socket, frame *socket.Frame) {
+	if s.Queue(frame) {
+		o.unflushed = append(o.unflushed, s)
+	}
+}
+
+// flush lets out what was sent.
+func (o *Object) flush() {
+	const keep = 16 // sockets that an object at rest has room for
+	for i, s := range o.unflushed {
+		s.Flush()
+		o.unflushed[i] = nil
+	}
+	if o.unflushed = o.unflushed[:0]; cap(o.unflushed) > keep {
+		o.unflushed = nil
+	}
 }

@@ -146,6 +146,7 @@ func (act *activation) settleCall(id int64, value []byte, err *script.Error) com
 		}
 		delete(act.trips, id)
 		act.kind = "call result"
+		o.flush() // what was released doesn't wait for a turn
 		o.settle(act, act.vm.Settle(id, value, err), nil)
 	}
 }

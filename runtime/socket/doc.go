@@ -11,15 +11,29 @@
 // if there is no 101 to be sent, Socket.Drop. From then on the [Owner] is told
 // of each message and, once and last, of the end.
 //
+// # Parked and attended
+//
+// After the 101 the descriptor of a TCP connection is taken out of the
+// net.Conn and out of the poller of Go's runtime: the socket is parked. It has
+// no goroutine, no buffer and no timer, only a [Socket], which is all that
+// stays of it while nothing happens. One epoll instance reports which sockets
+// are ready; a worker of a small pool reads what is there. What is whole goes
+// through gws to the owner, and what is not is held, bounded in bytes and time.
+//
+// TLS and whatever else hides its descriptor, and systems without epoll, are
+// attended: a goroutine each reads them, and a writer comes when the kernel
+// doesn't take all. Everything else is the same code. The build tag noepoll
+// has all sockets attended.
+//
+//	bytes -> input (held until whole) -> gws -> Owner -> Next -> more bytes
+//	Send, Queue, pongs, pings, closes -> output (queue) -> as much as the kernel takes
+//
 // # Goroutines
 //
-// An upgraded socket has a reader. The Server owns it: Shutdown waits for it.
-// A send is one non-blocking write by whoever sends; only when the kernel
-// doesn't take everything (or for TLS and other connections that can't be
-// asked without waiting) does a writer start, which ends when the queue is
-// empty; the reader waits for it before it ends itself. With pings on, the
-// Server has one goroutine more, for all sockets. Nothing in the API depends
-// on this: a socket may as well be served by a pool.
+// The Server owns them all, and Shutdown waits for them: with the first parked
+// socket one that waits for epoll, and up to twice as many workers as there are
+// processors; a reader, and at times a writer, for each attended socket; with
+// pings on, one that sweeps over all sockets. A busy socket may have a timer.
 //
 // # Order
 //
@@ -31,7 +45,9 @@
 //
 // # Bounds
 //
-// A message received: Config.MaxMessage, then close 1009. Bytes waiting for a
-// slow reader: Config.MaxQueued, then close 1013. A peer that takes nothing
+// A message received: Config.MaxMessage, then close 1009; messageTimeout from
+// its first byte to its last, then close 1008; Config.MaxHeld for what is
+// unfinished of all sockets, then close 1013 for who adds to it. Bytes waiting
+// for a slow reader: Config.MaxQueued, then close 1013. A peer that takes nothing
 // for stallLimit, or doesn't answer a close within Config.CloseTimeout, is cut.
 package socket

@@ -22,14 +22,17 @@ const (
 	CodeAbnormal      uint16 = 1006 // never sent: the connection ended without a close frame
 	CodeInvalidText   uint16 = 1007 // a text message or close reason was not UTF-8
 	CodeTooBig        uint16 = 1009 // a message was over Config.MaxMessage
-	CodeTryLater      uint16 = 1013 // the peer reads slower than it is sent to
+	CodePolicy        uint16 = 1008 // a message took too long to come
+	CodeTryLater      uint16 = 1013 // the peer reads slower than it is sent to, or we are short of memory
 )
 
 // Reasons that go with the codes above.
 const (
-	ReasonGoingAway = "going away"
-	ReasonSlow      = "slow reader"
-	ReasonAbnormal  = "WebSocket disconnected without sending Close frame."
+	ReasonGoingAway   = "going away"
+	ReasonSlow        = "slow reader"
+	ReasonSlowMessage = "message took too long"
+	ReasonBusy        = "too many unfinished messages"
+	ReasonAbnormal    = "WebSocket disconnected without sending Close frame."
 )
 
 // maxReason is what RFC 6455 leaves for a reason: 125 bytes in a control

@@ -48,22 +48,3 @@ func FuzzRead(f *testing.F) {
 		})
 	})
 }
-
-// FuzzWalker compares a stream walked whole with the same walked in pieces.
-func FuzzWalker(f *testing.F) {
-	f.Add(append(masked(0x81, "one"), masked(0x82, "two")...), 1)
-	f.Fuzz(func(t *testing.T, data []byte, step int) {
-		step = min(max(step, 1), 1<<16)
-		whole, pieces := walker{max: 1000}, walker{max: 1000}
-		_, refused := whole.next(data)
-		var refusedToo *violation
-		for rest := data; len(rest) > 0 && refusedToo == nil; {
-			n := min(step, len(rest))
-			_, refusedToo = pieces.next(rest[:n])
-			rest = rest[n:]
-		}
-		if (refused == nil) != (refusedToo == nil) || whole.frames != pieces.frames {
-			t.Fatalf("whole: %v %d frames; pieces: %v %d", refused, whole.frames, refusedToo, pieces.frames)
-		}
-	})
-}

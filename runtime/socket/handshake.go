@@ -59,7 +59,7 @@ func (s *Socket) Upgrade(w http.ResponseWriter, r *http.Request, header http.Hea
 		return err
 	}
 	s.mu.Lock()
-	if s.upgrading || s.conn != nil || s.state == Closed {
+	if s.upgrading || s.state == Closed {
 		s.mu.Unlock()
 		return ErrNotPending
 	}
@@ -90,35 +90,43 @@ func (s *Socket) takeOver(w http.ResponseWriter, hello *Frame) error {
 			Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount,
 		})
 	}
-	l := &link{socket: s, conn: conn, walk: walker{max: uint64(s.server.config.MaxMessage)}}
+	var early []byte
 	if n := buffered.Reader.Buffered(); n > 0 {
-		early, _ := buffered.Reader.Peek(n) // what is buffered can be peeked at
-		l.rest = bytes.Clone(early)
+		early, _ = buffered.Reader.Peek(n) // what is buffered can be peeked at
+		early = bytes.Clone(early)
 	}
-	parser, err := s.server.upgrader.Upgrade(hijacked{l}, s.server.request)
-	if err != nil {
-		_ = conn.Close() // the request is gone, so nobody can be told
-		s.server.remove(s)
-		return fmt.Errorf("socket: start parser: %w", err)
-	}
+	fd := s.detach(conn)
 
 	s.mu.Lock()
-	s.heard.Store(s.server.clock())
-	s.try = newTryWriter(conn)
-	s.queue = append([]*Frame{hello}, s.queue...)
-	s.queued += len(hello.wire)
-	s.conn = conn
+	defer s.mu.Unlock()
+	s.heard = s.server.clock()
+	s.cork() // all that waited goes with the 101
+	s.out.queue = slices.Insert(s.out.queue, 0, hello)
+	s.out.queued += len(hello.wire)
+	if s.fd = fd; fd < 0 {
+		s.line = newLine(s, conn)
+	}
 	if s.state == Connecting {
 		s.state = Open
 	} else {
-		s.startCloseTimer() // it was closed before it opened
+		s.limitClose() // it was closed before it opened
 	}
-	s.flush()
-	if s.dead {
-		closeNow(conn) // by Shutdown, meanwhile; the reader finds out
+	s.uncork()
+	switch {
+	case s.line != nil:
+		if s.dead { // by Shutdown, meanwhile; the reader finds out
+			closeNow(conn)
+		}
+		go s.attend(early)
+	case len(early) > 0 || s.dead:
+		if len(early) > 0 {
+			s.in = &input{held: early, ready: true}
+			s.server.stats.bytesIn.Add(int64(len(early)))
+		}
+		s.schedule()
+	default:
+		s.arm()
 	}
-	s.mu.Unlock()
-	go s.read(parser, l)
 	return nil
 }
 

@@ -7,8 +7,8 @@ import (
 )
 
 // indexAbove is the number of sockets over which a hub keeps an index of tags.
-// Most have up to 2: looking at a few is faster than a map, and costs nothing.
-const indexAbove = 8
+// Most have few: looking at some is faster than a map, and costs nothing.
+const indexAbove = 32
 
 // Hub is the sockets of one object, with its tags and its auto-response. The
 // zero Hub is ready. It belongs to the object's goroutine and is not safe for

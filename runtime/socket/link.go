@@ -2,7 +2,10 @@ package socket
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -10,46 +13,38 @@ import (
 	"github.com/lxzan/gws"
 )
 
-// link is the connection as gws sees it. What gws reads is walked frame by
-// frame first; what it writes does not leave: its 101 is swallowed, its close
-// frame only tells how it judged, and the socket sends its own.
+// link is a connection as gws sees it: it reads the frames that it is to parse,
+// and then there is nothing more. What it writes does not leave: its 101 is
+// swallowed, its close frame only tells how it judged, and the socket sends its
+// own.
 type link struct {
 	socket  *Socket
-	conn    net.Conn
-	rest    []byte // came in together with the handshake
-	walk    walker
-	refused *violation // set once the walker has found a header to refuse
-	closing []byte     // payload of the close frame that gws wrote
-	end     ending     // how reading ended
+	frames  []byte
+	closing []byte // payload of the close frame that gws wrote
+	end     *ending
 }
 
-// Read hands out what came in up to the first header to be refused.
+// parse gives frames to gws, which tells events of them. They must be whole: gws
+// keeps nothing from one parse to the next. A fresh gws.Conn takes its reader
+// from a pool, and costs less than to keep one would.
+func (s *Socket) parse(frames []byte) *ending {
+	l := &link{socket: s, frames: frames}
+	conn, err := s.server.upgrader.Upgrade(hijacked{l}, s.server.request)
+	if err != nil {
+		panic(err) // the canned request is a valid handshake, and a link never fails to write
+	}
+	conn.ReadLoop()
+	return l.end
+}
+
+// Read hands out the frames.
 func (l *link) Read(p []byte) (int, error) {
-	if l.refused != nil {
-		return 0, l.refused
+	if len(l.frames) == 0 {
+		return 0, io.EOF
 	}
-	var n int
-	var err error
-	if len(l.rest) > 0 {
-		n = copy(p, l.rest)
-		l.rest = l.rest[n:]
-	} else {
-		n, err = l.conn.Read(p)
-	}
-	srv := l.socket.server
-	l.socket.heard.Store(srv.clock())
-	srv.stats.bytesIn.Add(int64(n))
-	before := l.walk.frames
-	good, refused := l.walk.next(p[:n])
-	srv.stats.framesIn.Add(l.walk.frames - before)
-	if refused != nil {
-		l.refused = refused
-		if good == 0 {
-			return 0, refused
-		}
-		return good, nil
-	}
-	return n, err
+	n := copy(p, l.frames)
+	l.frames = l.frames[n:]
+	return n, nil
 }
 
 // Write takes the 101, which is not wanted, and the close frame.
@@ -68,13 +63,101 @@ func (l *link) closingCode() uint16 {
 	return binary.BigEndian.Uint16(l.closing)
 }
 
+// gwsReadFailed is the code with which gws answers a failed read.
+const gwsReadFailed = 1000
+
+// judge tells from gws's error, and from the close frame that it would have
+// sent, what the peer did; nil if gws has only come to the end of the frames.
+// (gws answers every valid code below 1016 with 1000, so a 1002 or 1007 of its
+// own is never an echo.)
+func (l *link) judge(err error) *ending {
+	code := l.closingCode()
+	var sent *gws.CloseError
+	switch {
+	case errors.As(err, &sent):
+		if code == CodeProtocolError || code == CodeInvalidText {
+			return violationOf(code)
+		}
+		if sent.Code == 0 {
+			return &ending{CodeNoStatus, "", peerClosed}
+		}
+		return &ending{sent.Code, string(sent.Reason), peerClosed}
+	case code != 0 && code != gwsReadFailed:
+		return violationOf(code)
+	default:
+		return nil
+	}
+}
+
+// violationOf words a close code with which a peer is turned away.
+func violationOf(code uint16) *ending {
+	switch code {
+	case CodeInvalidText:
+		return &ending{code, "invalid UTF-8", violated}
+	case CodeTooBig:
+		return &ending{code, "message too big", violated}
+	default:
+		return &ending{code, "protocol error", violated}
+	}
+}
+
+// events is what gws calls; it has no state but the connection's link.
+type events struct{}
+
+func (events) OnOpen(*gws.Conn)         {}
+func (events) OnPong(*gws.Conn, []byte) {} // that bytes came was noted already
+
+func (events) OnPing(conn *gws.Conn, payload []byte) {
+	conn.NetConn().(*link).socket.Send(encode(opPong, payload))
+}
+
+func (events) OnMessage(conn *gws.Conn, message *gws.Message) {
+	s := conn.NetConn().(*link).socket
+	text := message.Opcode == gws.OpcodeText
+	if s.State() != Open || text && s.autoRespond(message.Bytes()) {
+		_ = message.Close() // returns the buffer; never fails
+		return
+	}
+	data := bytes.Clone(message.Bytes()) // the right size: pooled buffers are up to twice that
+	if data == nil {
+		data = []byte{}
+	}
+	_ = message.Close()
+	s.mu.Lock()
+	s.awaiting = true
+	s.mu.Unlock()
+	s.owner.Message(s, text, data)
+}
+
+// OnClose is called once, when gws has stopped reading.
+func (events) OnClose(conn *gws.Conn, err error) {
+	l := conn.NetConn().(*link)
+	l.end = l.judge(err)
+}
+
+// autoRespond answers a message that the hub has a response for.
+func (s *Socket) autoRespond(data []byte) bool {
+	hub := s.hub.Load()
+	if hub == nil {
+		return false
+	}
+	pair := hub.auto.Load()
+	if pair == nil || string(data) != pair.request {
+		return false
+	}
+	if s.Send(pair.frame) {
+		s.autoAt.Store(time.Now().UnixNano())
+	}
+	return true
+}
+
 // Close and the deadlines are the socket's, not gws's.
 func (l *link) Close() error                     { return nil }
 func (l *link) SetDeadline(time.Time) error      { return nil }
 func (l *link) SetReadDeadline(time.Time) error  { return nil }
 func (l *link) SetWriteDeadline(time.Time) error { return nil }
-func (l *link) LocalAddr() net.Addr              { return l.conn.LocalAddr() }
-func (l *link) RemoteAddr() net.Addr             { return l.conn.RemoteAddr() }
+func (l *link) LocalAddr() net.Addr              { return nil }
+func (l *link) RemoteAddr() net.Addr             { return nil }
 
 // hijacked gives gws the link through its front door, where it takes a pooled
 // reader.
@@ -101,96 +184,4 @@ func newUpgrader(maxMessage int) *gws.Upgrader {
 		CheckUtf8Enabled:   true,
 		NewSession:         func() gws.SessionStorage { return nil }, // unused, and a map each
 	})
-}
-
-// violation is a breach of the protocol by the peer.
-type violation struct {
-	code   uint16
-	reason string
-}
-
-func (v *violation) Error() string { return v.reason }
-
-// violationOf words a close code with which a peer is turned away.
-func violationOf(code uint16) *violation {
-	switch code {
-	case CodeInvalidText:
-		return &violation{code, "invalid UTF-8"}
-	case CodeTooBig:
-		return &violation{code, "message too big"}
-	default:
-		return &violation{code, "protocol error"}
-	}
-}
-
-// maxHeader is the largest frame header: 2 bytes, 8 of length, 4 of mask.
-const maxHeader = 14
-
-// walker follows the frame headers in a stream. It refuses a length over max
-// before gws sees it: gws reads a length of 2^63 or more as a negative number,
-// and fails on it in a way that would end the process.
-type walker struct {
-	max    uint64
-	frames int64
-	left   uint64 // bytes of the current frame's payload still to come
-	size   int    // bytes of the header that are in head
-	head   [maxHeader]byte
-}
-
-// next takes the bytes that follow. It returns how many of them are good, all
-// of them unless a header is refused.
-func (w *walker) next(p []byte) (good int, refused *violation) {
-	for i := 0; i < len(p); {
-		if w.left > 0 {
-			skip := min(w.left, uint64(len(p)-i))
-			w.left -= skip
-			i += int(skip)
-			continue
-		}
-		start := i
-		for i < len(p) && w.size < w.need() {
-			w.head[w.size] = p[i]
-			w.size++
-			i++
-		}
-		if w.size < w.need() {
-			return len(p), nil
-		}
-		length := w.length()
-		if length > w.max {
-			return start, violationOf(CodeTooBig)
-		}
-		w.frames++
-		w.left, w.size = length, 0
-	}
-	return len(p), nil
-}
-
-// need is how long the header is, as far as its bytes tell.
-func (w *walker) need() int {
-	if w.size < 2 {
-		return 2
-	}
-	need := 2
-	switch w.head[1] & 0x7F {
-	case 126:
-		need += 2
-	case 127:
-		need += 8
-	}
-	if w.head[1]&0x80 != 0 {
-		need += 4 // mask
-	}
-	return need
-}
-
-func (w *walker) length() uint64 {
-	switch n := w.head[1] & 0x7F; n {
-	case 126:
-		return uint64(binary.BigEndian.Uint16(w.head[2:]))
-	case 127:
-		return binary.BigEndian.Uint64(w.head[2:])
-	default:
-		return uint64(n)
-	}
 }

@@ -19,15 +19,18 @@ const (
 	// DefaultMaxQueued is how many bytes may wait for one slow reader: one
 	// message of the largest size, or several seconds of a busy room.
 	DefaultMaxQueued = 1 << 20
+	// DefaultMaxHeld is how many bytes of unfinished messages are kept for all
+	// sockets together: 64 of the largest at a time.
+	DefaultMaxHeld = 64 << 20
 	// DefaultCloseTimeout is how long a peer may take to answer a close: a few
 	// round trips over a bad mobile link.
 	DefaultCloseTimeout = 5 * time.Second
 )
 
-// Owner takes what a socket receives. Both methods are called from the
-// socket's reader, in order, never concurrently for one socket (Closed of a
-// socket that never was upgraded: from within Drop). They must not block for
-// long, and may call any method of the socket.
+// Owner takes what a socket receives. Both methods are called in order, never
+// concurrently for one socket, from a goroutine that serves other sockets too
+// (Closed of a socket that never was upgraded: from within Drop). They must not
+// block for long, and may call any method of the socket.
 type Owner interface {
 	// Message is one whole message; data belongs to the owner afterwards. The
 	// next message isn't read until Owner calls s.Next.
@@ -44,6 +47,7 @@ type Config struct {
 	MaxMessage   int           // bytes of one received message; over it: close 1009
 	MaxQueued    int           // bytes that may wait for one slow reader; over it: close 1013
 	PingInterval time.Duration // silence after which a ping is sent; after twice that the peer is cut
+	MaxHeld      int           // bytes of unfinished messages over all sockets; over it: close 1013
 	CloseTimeout time.Duration // how long the peer may take to answer a close before it is cut
 	Log          *slog.Logger  // connections cut for stalling or silence, at debug level; nil: none
 }
@@ -56,15 +60,17 @@ type Stats struct {
 	BytesIn    int64 // on the wire, without TLS
 	BytesOut   int64
 	SlowClosed int64 // sockets closed with 1013 because they read too slowly
+	OverBudget int64 // sockets closed with 1013 because of Config.MaxHeld
+	Parked     int64 // of Open: those without a goroutine
 	Cut        int64 // connections cut: stalled, silent, no answer to a close, or at Shutdown
 }
 
 type counters struct {
-	framesIn, framesOut, bytesIn, bytesOut, slowClosed, cut atomic.Int64
+	framesIn, framesOut, bytesIn, bytesOut, slowClosed, overBudget, parked, cut atomic.Int64
 }
 
 // Server has what sockets share: limits, counters, the list of open sockets,
-// and the ping sweep. It is safe for concurrent use.
+// the poller of the parked ones, and the ping sweep. It is safe for concurrent use.
 type Server struct {
 	config   Config
 	start    time.Time // zero of clock
@@ -72,15 +78,20 @@ type Server struct {
 	request  *http.Request // what gws is shown as the handshake
 	ping     *Frame
 	buffers  sync.Pool // *bytes.Buffer of batchSize, to join small frames
+	outputs  sync.Pool // *output, empty
 	ids      atomic.Uint64
 	stats    counters
+	held     atomic.Int64 // bytes of unfinished messages, beyond freeHeld each
 
-	readers   sync.WaitGroup
-	stop      chan struct{} // closed by Shutdown, ends the sweep
-	sweepDone chan struct{} // closed when the sweep has ended
+	open      sync.WaitGroup // sockets
+	timers    sync.WaitGroup // of sockets, that are set or run
+	stop      chan struct{}  // closed by Shutdown, ends the sweep
+	sweepDone chan struct{}  // closed when the sweep has ended
 
 	mu      sync.Mutex
-	sockets []*Socket // in no order; each knows its place
+	sockets slab
+	poller  *poller // nil until a socket is parked
+	noPark  bool    // there can't be one
 	closing bool
 }
 
@@ -91,6 +102,9 @@ func NewServer(config Config) *Server {
 	}
 	if config.MaxQueued <= 0 {
 		config.MaxQueued = DefaultMaxQueued
+	}
+	if config.MaxHeld <= 0 {
+		config.MaxHeld = DefaultMaxHeld
 	}
 	if config.CloseTimeout <= 0 {
 		config.CloseTimeout = DefaultCloseTimeout
@@ -108,6 +122,7 @@ func NewServer(config Config) *Server {
 		sweepDone: make(chan struct{}),
 	}
 	srv.buffers.New = func() any { return bytes.NewBuffer(make([]byte, 0, batchSize)) }
+	srv.outputs.New = func() any { return new(output) }
 	if config.PingInterval > 0 {
 		go srv.sweepLoop()
 	} else {
@@ -120,16 +135,14 @@ func NewServer(config Config) *Server {
 // queue for the 101. It must end in Upgrade or Drop. tags must be distinct and
 // belong to the socket from now on.
 func (srv *Server) New(owner Owner, tags []string) *Socket {
-	s := &Socket{id: srv.ids.Add(1), server: srv, owner: owner, tags: tags, place: unplaced}
-	s.changed.L = &s.mu
-	return s
+	return &Socket{id: srv.ids.Add(1), server: srv, owner: owner, tags: tags, fd: -1}
 }
 
 // Len is the number of sockets upgraded and not yet gone.
 func (srv *Server) Len() int {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	return len(srv.sockets)
+	return srv.sockets.used
 }
 
 // Stats reads the counters. They are read one by one, not at one instant.
@@ -142,6 +155,8 @@ func (srv *Server) Stats() Stats {
 		BytesIn:    c.bytesIn.Load(),
 		BytesOut:   c.bytesOut.Load(),
 		SlowClosed: c.slowClosed.Load(),
+		OverBudget: c.overBudget.Load(),
+		Parked:     c.parked.Load(),
 		Cut:        c.cut.Load(),
 	}
 }
@@ -156,7 +171,13 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 		srv.closing = true
 		close(srv.stop)
 	}
-	open := append([]*Socket(nil), srv.sockets...)
+	open := make([]*Socket, 0, srv.sockets.used)
+	for _, at := range srv.sockets.slots {
+		if at.socket != nil {
+			open = append(open, at.socket)
+		}
+	}
+	poller := srv.poller
 	srv.mu.Unlock()
 	<-srv.sweepDone
 
@@ -165,27 +186,30 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	}
 	gone := make(chan struct{})
 	go func() {
-		srv.readers.Wait()
+		srv.open.Wait()
+		srv.timers.Wait()
 		close(gone)
 	}()
+	var err error
 	select {
 	case <-gone:
-		return nil
 	case <-ctx.Done():
 		for _, s := range open {
 			s.cut("shutdown")
 		}
 		<-gone
-		return ctx.Err()
+		err = ctx.Err()
 	}
+	if poller != nil {
+		poller.close()
+	}
+	return err
 }
 
 // clock is the time since the Server was made: small, monotonic, atomic.
 func (srv *Server) clock() int64 { return int64(time.Since(srv.start)) }
 
-const unplaced = -1
-
-// add lists the socket, whose reader is about to start. It reports false once
+// add lists the socket, which is about to be connected. It reports false once
 // Shutdown was called.
 func (srv *Server) add(s *Socket) bool {
 	srv.mu.Lock()
@@ -193,22 +217,32 @@ func (srv *Server) add(s *Socket) bool {
 	if srv.closing {
 		return false
 	}
-	s.place = len(srv.sockets)
-	srv.sockets = append(srv.sockets, s)
-	srv.readers.Add(1)
+	s.place = srv.sockets.add(s)
+	srv.open.Add(1)
 	return true
 }
 
-// remove takes the socket off the list; the last moves into its place. It
-// releases the reader's count too, so it's the last thing a reader does.
+// remove takes the socket off the list. Nothing is to be done for it after that.
 func (srv *Server) remove(s *Socket) {
 	srv.mu.Lock()
-	last := len(srv.sockets) - 1
-	moved := srv.sockets[last]
-	srv.sockets[s.place], moved.place = moved, s.place
-	srv.sockets[last] = nil
-	srv.sockets = srv.sockets[:last]
-	s.place = unplaced
+	srv.sockets.remove(s.place)
 	srv.mu.Unlock()
-	srv.readers.Done()
+	srv.open.Done()
+}
+
+// park returns the poller of parked sockets, started if it is the first; nil where
+// there is none, and sockets are attended.
+func (srv *Server) park() *poller {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.poller == nil && !srv.noPark {
+		poller, err := newPoller(srv)
+		if err != nil {
+			srv.noPark = true
+			srv.config.Log.Warn("sockets cannot be parked, each has a goroutine", "error", err)
+			return nil
+		}
+		srv.poller = poller
+	}
+	return srv.poller
 }

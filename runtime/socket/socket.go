@@ -24,38 +24,42 @@ func (st State) String() string {
 }
 
 // Socket is one client's WebSocket. All methods are safe for concurrent use.
+//
+// While nothing happens on it, it is this record and no more: what only a busy
+// socket needs stands behind pointers that are nil.
 type Socket struct {
 	id     uint64
 	server *Server
 	owner  Owner
 	tags   []string
 	hub    atomic.Pointer[Hub]
-	heard  atomic.Int64 // clock when bytes last came in
 	autoAt atomic.Int64 // Unix nanoseconds of the last auto-response; 0: never
 
-	place        int       // in server.sockets, under server.mu
 	newer, older *Socket   // in hub, the object's goroutine's
 	nodes        []tagNode // in hub.index, the object's goroutine's
 
-	mu         sync.Mutex
-	changed    sync.Cond  // awaiting, writing, state or dead changed; only the reader waits
-	conn       net.Conn   // nil until the 101
-	try        *tryWriter // nil if conn can't be written to without waiting
-	queue      []*Frame
-	first      [1]*Frame // backs a queue of one, the usual length
-	begun      int       // bytes of queue[0] that are written
-	queued     int       // bytes of queue that are not
-	inflight   int       // frames that the writer is writing now
-	pinged     int64     // clock of the last ping
-	closeTimer *time.Timer
+	// in is what came in and is no message yet, nil if nothing is. It belongs to
+	// who serves the socket: its reader, or whoever has set serving.
+	in *input
+
+	mu         sync.Mutex // guards what follows
+	out        *output    // nil if nothing waits to be written
+	due        *due       // nil if nothing is overdue by any time
+	line       *line      // the connection of an attended socket, else nil
 	attachment []byte
-	ourCode    uint16 // of the close that we queued
-	ourReason  string
+	heard      int64   // clock when bytes last came in
+	place      place   // in the slab; set once, by add
+	fd         int32   // the descriptor of a parked socket, else -1
+	armed      uint8   // interest of a parked socket that epoll was told of
+	ended      endKind // how it ended, once state is Closed
 	state      State
 	upgrading  bool // Upgrade has claimed the socket
+	serving    bool // parked: a worker has it, or is about to
 	awaiting   bool // a message is with the owner, who hasn't called Next
-	writing    bool // a writer goroutine runs
+	pinged     bool // since it was last heard
 	broken     bool // a write failed: nothing goes out any more
+	told       bool // the owner knows of the end
+	half       bool // parked: our half of the connection is shut
 	dead       bool // cut
 }
 
@@ -107,20 +111,25 @@ func (s *Socket) Send(f *Frame) bool {
 	return s.send(f)
 }
 
-// send is Send; s.mu is held.
-func (s *Socket) send(f *Frame) bool {
+// Queue is Send, but leaves the writing to Flush, so that frames that go at the
+// same time go in one write. It reports whether Flush has to be called: it hasn't
+// for a socket that takes nothing any more, or waits for Flush already.
+func (s *Socket) Queue(f *Frame) (first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.state > Open || s.broken {
 		return false
 	}
-	if s.queued > 0 && s.queued+len(f.wire) > s.server.config.MaxQueued {
-		s.server.stats.slowClosed.Add(1)
-		s.truncate(s.underWay())
-		s.startClose(CodeTryLater, ReasonSlow)
-		return false
-	}
-	s.enqueue(f)
-	s.flush()
-	return true
+	first = s.cork()
+	s.send(f)
+	return first
+}
+
+// Flush writes what was queued.
+func (s *Socket) Flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.uncork()
 }
 
 // Close queues a close frame behind what was sent; nothing follows it. code 0
@@ -137,19 +146,12 @@ func (s *Socket) Close(code uint16, reason string) {
 
 // startClose queues our close frame. s.mu is held.
 func (s *Socket) startClose(code uint16, reason string) {
-	s.state, s.ourCode, s.ourReason = Closing, code, reason
+	s.state = Closing
+	s.deadlines().code, s.due.reason = code, reason
 	s.enqueue(closeFrame(code, reason))
-	s.startCloseTimer()
+	s.limitClose()
 	s.flush()
-	s.changed.Broadcast()
-}
-
-// startCloseTimer bounds everything from a queued close to the end of the
-// connection. Before the 101 there is nothing to bound. s.mu is held.
-func (s *Socket) startCloseTimer() {
-	if s.conn != nil && s.closeTimer == nil {
-		s.closeTimer = time.AfterFunc(s.server.config.CloseTimeout, func() { s.cut("no answer to close") })
-	}
+	s.resume()
 }
 
 // Drop ends a socket whose 101 never came: its queue is freed, and Closed is
@@ -157,7 +159,7 @@ func (s *Socket) startCloseTimer() {
 // the usual one). On a socket that is upgraded it is Close(code, reason).
 func (s *Socket) Drop(code uint16, reason string) {
 	s.mu.Lock()
-	if s.conn != nil || s.upgrading {
+	if s.upgrading {
 		s.mu.Unlock()
 		s.Close(code, reason)
 		return
@@ -166,8 +168,8 @@ func (s *Socket) Drop(code uint16, reason string) {
 		s.mu.Unlock()
 		return
 	}
-	s.state = Closed
-	s.truncate(0)
+	s.state, s.due = Closed, nil
+	s.discard(0)
 	s.mu.Unlock()
 	if reason == "" {
 		reason = ReasonAbnormal
@@ -182,26 +184,55 @@ func (s *Socket) Next() {
 	defer s.mu.Unlock()
 	if s.awaiting {
 		s.awaiting = false
-		s.heard.Store(s.server.clock()) // it could not be heard while it wasn't read
-		s.changed.Broadcast()
+		s.heard = s.server.clock() // it could not be heard while it wasn't read
+		s.resume()
 	}
 }
 
-// cut ends the connection without a word; reader and writer fail and end.
+// connected reports whether the socket has a connection. s.mu is held.
+func (s *Socket) connected() bool { return s.fd >= 0 || s.line != nil }
+
+// paused reports that nothing may be read for now. s.mu is held.
+func (s *Socket) paused() bool { return s.awaiting && s.state == Open && !s.dead }
+
+// resume has the socket read on, if it may. s.mu is held.
+func (s *Socket) resume() {
+	switch {
+	case s.line != nil:
+		s.line.changed.Broadcast()
+	case s.fd >= 0 && !s.serving:
+		if s.in != nil && s.in.ready {
+			s.schedule()
+		} else {
+			s.arm()
+		}
+	}
+}
+
+// cut ends the connection without a word.
 func (s *Socket) cut(why string) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cutLocked(why)
+}
+
+// cutLocked is cut; s.mu is held. Whoever serves the socket sees to the rest.
+func (s *Socket) cutLocked(why string) {
 	if s.dead {
-		s.mu.Unlock()
 		return
 	}
 	s.dead = true
-	conn := s.conn
-	s.changed.Broadcast()
-	s.mu.Unlock()
 	s.server.stats.cut.Add(1)
 	s.server.config.Log.Debug("socket cut", "socket", s.id, "why", why)
-	if conn != nil { // else Upgrade, which is under way, will see that it's dead
-		closeNow(conn)
+	switch {
+	case s.line != nil:
+		s.line.changed.Broadcast()
+		closeNow(s.line.conn)
+	case s.fd < 0 || s.serving: // Upgrade, or the worker, will see that it's dead
+	case s.told:
+		s.release()
+	default:
+		s.schedule()
 	}
 }
 

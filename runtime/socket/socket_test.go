@@ -231,7 +231,10 @@ func TestSlowReaderIsClosedOthersGetAll(t *testing.T) {
 func (s *Socket) queuedBytes() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.queued
+	if s.out == nil {
+		return 0
+	}
+	return s.out.queued
 }
 
 func TestConcurrentSendersKeepTheirOrder(t *testing.T) {

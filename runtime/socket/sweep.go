@@ -27,52 +27,54 @@ func (srv *Server) sweepLoop() {
 	}
 }
 
-// sweep goes through the list from its end: a removal moves the last socket,
-// which was seen already, so none is missed.
+// sweep goes through the slab. A socket that comes into a place that was passed
+// has just been heard.
 func (srv *Server) sweep() {
 	var chunk [sweepChunk]*Socket
-	srv.mu.Lock()
-	end := len(srv.sockets)
-	srv.mu.Unlock()
-	for end > 0 {
+	for begin := 0; ; begin += sweepChunk {
 		srv.mu.Lock()
-		end = min(end, len(srv.sockets))
-		begin := max(end-sweepChunk, 0)
-		n := copy(chunk[:], srv.sockets[begin:end])
+		slots := srv.sockets.slots
+		if begin >= len(slots) {
+			srv.mu.Unlock()
+			return
+		}
+		n := 0
+		for _, at := range slots[begin:min(begin+sweepChunk, len(slots))] {
+			if at.socket != nil {
+				chunk[n] = at.socket
+				n++
+			}
+		}
 		srv.mu.Unlock()
 		for _, s := range chunk[:n] {
 			s.checkAlive(int64(srv.config.PingInterval))
 		}
-		end = begin
 	}
 }
 
 // checkAlive sends a ping if nothing was heard for an interval, and cuts the
 // connection after two. A socket that isn't being read, because its owner has
 // not called Next, can't be heard; one with a queue has not got the ping yet,
-// and is the writer's to judge.
+// and is the deadline's to judge.
 func (s *Socket) checkAlive(interval int64) {
 	now := s.server.clock()
 	s.mu.Lock()
-	if s.state != Open || s.broken {
-		s.mu.Unlock()
+	defer s.mu.Unlock()
+	if s.state != Open || s.broken || !s.connected() {
 		return
 	}
-	if len(s.queue) > 0 {
-		s.heard.Store(now)
-		s.mu.Unlock()
+	if s.out != nil && len(s.out.queue) > 0 {
+		s.heard, s.pinged = now, false
 		return
 	}
-	silent := now - s.heard.Load()
+	silent := now - s.heard
 	if silent >= 2*interval && !s.awaiting {
-		s.mu.Unlock()
-		s.cut("silent")
+		s.cutLocked("silent")
 		return
 	}
-	if silent >= interval && now-s.pinged >= interval {
-		s.pinged = now
+	if silent >= interval && !s.pinged {
+		s.pinged = true
 		s.enqueue(s.server.ping)
 		s.flush()
 	}
-	s.mu.Unlock()
 }

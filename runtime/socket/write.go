@@ -2,10 +2,6 @@ package socket
 
 import (
 	"bytes"
-	"errors"
-	"net"
-	"os"
-	"syscall"
 	"time"
 )
 
@@ -19,134 +15,196 @@ const (
 	batchSize = 16 << 10
 )
 
+// output is what waits to be written.
+type output struct {
+	queue    []*Frame
+	few      [4]*Frame // backs a short queue
+	begun    int       // bytes of queue[0] that are written
+	queued   int       // bytes of queue that are not
+	inflight int       // frames that the writer is writing now
+	corked   bool      // Flush comes
+	writing  bool      // the writer of an attended socket runs
+}
+
+// pending returns s.out, made if need be. s.mu is held.
+func (s *Socket) pending() *output {
+	if s.out == nil {
+		s.out = s.server.outputs.Get().(*output)
+		s.out.queue = s.out.few[:0]
+	}
+	return s.out
+}
+
+// settle ends an output that has nothing to do. s.mu is held.
+func (s *Socket) settle() {
+	out := s.out
+	if out == nil || len(out.queue) > 0 || out.corked || out.writing {
+		return
+	}
+	s.out = nil
+	*out = output{} // nothing stays reachable from an idle socket
+	s.server.outputs.Put(out)
+	if s.due != nil && s.due.write != 0 {
+		s.due.write = 0
+		s.watch()
+	}
+}
+
+// send is Send; s.mu is held.
+func (s *Socket) send(f *Frame) bool {
+	if s.state > Open || s.broken {
+		return false
+	}
+	if out := s.out; out != nil && out.queued > 0 && out.queued+len(f.wire) > s.server.config.MaxQueued {
+		s.server.stats.slowClosed.Add(1)
+		s.discard(out.underWay())
+		s.startClose(CodeTryLater, ReasonSlow)
+		return false
+	}
+	s.enqueue(f)
+	s.flush()
+	return true
+}
+
 // enqueue appends to the queue. s.mu is held.
 func (s *Socket) enqueue(f *Frame) {
-	if s.queue == nil {
-		s.queue = s.first[:0]
+	out := s.pending()
+	out.queue = append(out.queue, f)
+	out.queued += len(f.wire)
+}
+
+// cork has writing wait for uncork. It reports whether it didn't before. s.mu is held.
+func (s *Socket) cork() (first bool) {
+	out := s.pending()
+	first = !out.corked
+	out.corked = true
+	return first
+}
+
+// uncork writes what was held back. s.mu is held.
+func (s *Socket) uncork() {
+	if s.out == nil || !s.out.corked {
+		return
 	}
-	s.queue = append(s.queue, f)
-	s.queued += len(f.wire)
+	s.out.corked = false
+	s.flush()
+	s.settle()
+	if s.told {
+		s.linger() // a parked socket; it has waited for this
+	}
 }
 
 // underWay is how many frames of the queue can't be taken back: those being
 // written, and one that is begun. s.mu is held.
-func (s *Socket) underWay() int {
-	if s.inflight == 0 && s.begun > 0 {
+func (out *output) underWay() int {
+	if out.inflight == 0 && out.begun > 0 {
 		return 1
 	}
-	return s.inflight
+	return out.inflight
 }
 
-// truncate keeps the first keep frames of the queue. s.mu is held.
-func (s *Socket) truncate(keep int) {
-	for _, f := range s.queue[keep:] {
-		s.queued -= len(f.wire)
+// discard keeps the first keep frames of the queue. s.mu is held.
+func (s *Socket) discard(keep int) {
+	out := s.out
+	if out == nil {
+		return
+	}
+	for _, f := range out.queue[keep:] {
+		out.queued -= len(f.wire)
 	}
 	if keep == 0 {
-		s.queued += s.begun // these were no longer counted
-		s.begun = 0
-		s.queue, s.first[0] = nil, nil
-		return
+		out.queued += out.begun // these were no longer counted
+		out.begun = 0
 	}
-	clear(s.queue[keep:])
-	s.queue = s.queue[:keep]
+	clear(out.queue[keep:])
+	out.queue = out.queue[:keep]
+	s.settle()
 }
 
-// flush makes one attempt to write without waiting; what is left is a
-// writer's. The lock is kept over the attempt, which takes microseconds and
-// makes a second writer impossible. s.mu is held.
+// flush writes what the kernel takes without waiting; the rest goes when it
+// takes more. The lock is kept over it, which takes microseconds and makes a
+// second writer impossible. s.mu is held.
 func (s *Socket) flush() {
-	if s.conn == nil || s.writing || len(s.queue) == 0 {
+	if !s.connected() || s.out == nil || s.out.corked || s.out.writing {
 		return
 	}
-	if s.try != nil {
+	if s.line != nil && s.line.try == nil {
+		if len(s.out.queue) > 0 {
+			s.startWriter()
+		}
+		return
+	}
+	for s.out != nil && len(s.out.queue) > 0 {
 		data, joined := s.batch()
-		n, err := s.try.write(data)
-		s.release(joined)
+		n, err := s.tryWrite(data)
+		s.endBatch(joined)
 		s.took(n)
 		if err != nil {
 			s.breakOff()
+			return
 		}
-		if len(s.queue) == 0 {
+		if n < len(data) {
+			s.awaitWritable(n > 0)
 			return
 		}
 	}
-	s.writing = true
-	go s.writeLoop()
+	s.settle()
 }
 
-// writeLoop writes until the queue is empty. The reader waits for its end.
-func (s *Socket) writeLoop() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for len(s.queue) > 0 {
-		data, joined := s.batch()
-		s.mu.Unlock()
-		n, err := writeWaiting(s.conn, data)
-		s.mu.Lock()
-		s.release(joined)
-		s.took(n)
-		if err == nil {
-			continue
-		}
-		s.breakOff()
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			s.mu.Unlock()
-			s.cut("stalled")
-			s.mu.Lock()
-		}
+// tryWrite writes what the kernel takes now, perhaps nothing. s.mu is held.
+func (s *Socket) tryWrite(data []byte) (int, error) {
+	if s.line != nil {
+		return s.line.try.write(data)
 	}
-	_ = s.conn.SetWriteDeadline(time.Time{}) // else the next attempt would fail; harmless if closed
-	s.writing = false
-	s.changed.Broadcast()
+	return writeOnce(uintptr(s.fd), data)
 }
 
-// writeWaiting writes until data is taken, or nothing was for stallLimit: then
-// it returns os.ErrDeadlineExceeded.
-func writeWaiting(conn net.Conn, data []byte) (int, error) {
-	if err := conn.SetWriteDeadline(time.Now().Add(stallLimit)); err != nil {
-		return 0, err
+// awaitWritable has the writing go on when the kernel takes more. s.mu is held.
+func (s *Socket) awaitWritable(progress bool) {
+	if s.line != nil {
+		s.startWriter()
+		return
 	}
-	n, err := conn.Write(data)
-	if n > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-		err = nil // slow, not stalled
+	if progress || s.due == nil || s.due.write == 0 {
+		s.limitWrite()
 	}
-	return n, err
+	s.arm()
 }
 
 // batch is what to write next: the rest of the first frame, with as many of
 // the following as fit into batchSize. joined, if not nil, is to be released
 // after the write. s.mu is held; the queue is not empty.
 func (s *Socket) batch() (data []byte, joined *bytes.Buffer) {
-	data = s.queue[0].wire[s.begun:]
-	s.inflight = 1
-	if s.try == nil && len(data) > batchSize {
+	out := s.out
+	data = out.queue[0].wire[out.begun:]
+	out.inflight = 1
+	if s.line != nil && s.line.try == nil && len(data) > batchSize {
 		// Of a TLS connection a deadline tells nothing about progress within
 		// a write, so writes are small.
 		return data[:batchSize], nil
 	}
 	size := len(data)
-	for _, f := range s.queue[1:] {
+	for _, f := range out.queue[1:] {
 		if size+len(f.wire) > batchSize {
 			break
 		}
 		size += len(f.wire)
-		s.inflight++
+		out.inflight++
 	}
-	if s.inflight == 1 {
+	if out.inflight == 1 {
 		return data, nil
 	}
 	joined = s.server.buffers.Get().(*bytes.Buffer)
 	joined.Write(data)
-	for _, f := range s.queue[1:s.inflight] {
+	for _, f := range out.queue[1:out.inflight] {
 		joined.Write(f.wire)
 	}
 	return joined.Bytes(), joined
 }
 
-// release ends a batch. s.mu is held.
-func (s *Socket) release(joined *bytes.Buffer) {
-	s.inflight = 0
+// endBatch ends a batch. s.mu is held.
+func (s *Socket) endBatch(joined *bytes.Buffer) {
+	s.out.inflight = 0
 	if joined != nil {
 		joined.Reset()
 		s.server.buffers.Put(joined)
@@ -155,65 +213,24 @@ func (s *Socket) release(joined *bytes.Buffer) {
 
 // took removes n written bytes from the queue. s.mu is held.
 func (s *Socket) took(n int) {
-	s.queued -= n
+	out := s.out
+	out.queued -= n
 	s.server.stats.bytesOut.Add(int64(n))
-	n += s.begun
+	n += out.begun
 	done := 0
-	for done < len(s.queue) && n >= len(s.queue[done].wire) {
-		n -= len(s.queue[done].wire)
-		s.queue[done] = nil
+	for done < len(out.queue) && n >= len(out.queue[done].wire) {
+		n -= len(out.queue[done].wire)
+		out.queue[done] = nil
 		done++
 	}
-	s.begun = n
+	out.begun = n
 	s.server.stats.framesOut.Add(int64(done))
-	if s.queue = s.queue[done:]; len(s.queue) == 0 {
-		s.queue, s.first[0] = nil, nil // nothing stays reachable from an idle socket
-	}
+	out.queue = out.queue[done:]
 }
 
-// breakOff gives up output after a failed write. The reader goes on: a close
-// frame of the peer may still be there to be read, and if not, it fails too.
-// s.mu is held.
+// breakOff gives up output after a failed write. Reading goes on: a close frame
+// of the peer may still be there to be read, and if not, it fails too. s.mu is held.
 func (s *Socket) breakOff() {
 	s.broken = true
-	s.truncate(0)
-}
-
-// tryWriter writes to a TCP connection without waiting. It keeps its arguments
-// in fields, so that an attempt allocates nothing. Used under Socket.mu.
-type tryWriter struct {
-	raw     syscall.RawConn
-	attempt func(fd uintptr) bool
-	data    []byte
-	n       int
-	err     error
-}
-
-// newTryWriter returns nil if conn can't be written to without waiting.
-func newTryWriter(conn net.Conn) *tryWriter {
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok || !canTry {
-		return nil
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return nil // it then is written to as any other
-	}
-	t := &tryWriter{raw: raw}
-	t.attempt = func(fd uintptr) bool {
-		t.n, t.err = writeOnce(fd, t.data)
-		return true // done, whatever came of it: never wait
-	}
-	return t
-}
-
-// write returns 0 and no error if the kernel takes nothing now.
-func (t *tryWriter) write(data []byte) (int, error) {
-	t.data, t.n, t.err = data, 0, nil
-	err := t.raw.Write(t.attempt)
-	t.data = nil
-	if err != nil {
-		return 0, err
-	}
-	return t.n, t.err
+	s.discard(0)
 }
