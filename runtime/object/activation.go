@@ -67,6 +67,7 @@ func (act *activation) end() {
 	}
 	act.trips = nil
 	act.object.node.stats.Awake.Add(-1)
+	act.object.node.wave.rise()
 }
 
 // newTask starts a turn for a task that r waits for, if anybody does.

@@ -263,6 +263,9 @@ func (n *Node) Request(ctx context.Context, k key.Key, r *script.Request) (*Resp
 	}
 	select {
 	case r := <-e.result:
+		if r.response != nil && r.response.Socket != nil {
+			n.wave.rise()
+		}
 		return r.unwrap()
 	case <-ctx.Done():
 		if e.state.CompareAndSwap(0, 2) {

@@ -84,6 +84,7 @@ type Node struct {
 	scripts atomic.Pointer[script.Set]
 	stats   Stats
 	workers workers
+	wave    *wave
 	busy    atomic.Int64
 	quiet   chan struct{} // told when busy is 0 while closing
 	closing atomic.Bool
@@ -104,7 +105,7 @@ func NewNode(set *script.Set, c Config) *Node {
 	if c.HibernateAfter == 0 {
 		c.HibernateAfter = DefaultHibernateAfter
 	}
-	n := &Node{quiet: make(chan struct{}, 1), config: c, store: c.Store, sockets: c.Sockets, log: c.Log, seed: maphash.MakeSeed(),
+	n := &Node{quiet: make(chan struct{}, 1), wave: newWave(), config: c, store: c.Store, sockets: c.Sockets, log: c.Log, seed: maphash.MakeSeed(),
 		entropy: ulid.Monotonic(ulid.DefaultEntropy(), 0)}
 	n.workers.next, n.workers.stop = make(chan *Object), make(chan struct{})
 	for i := range n.table {
@@ -244,6 +245,7 @@ func (n *Node) Close(ctx context.Context) error {
 		if n.forgetAll() {
 			close(n.workers.stop)
 			n.workers.all.Wait()
+			n.wave.close()
 			return nil
 		}
 	}
