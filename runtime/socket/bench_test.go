@@ -94,7 +94,7 @@ func BenchmarkHubTagged(b *testing.B) {
 }
 
 func TestSocketIsSmall(t *testing.T) {
-	if size := unsafe.Sizeof(Socket{}); size > 208 {
+	if size := unsafe.Sizeof(Socket{}); size > 176 {
 		t.Errorf("a Socket has %d bytes", size)
 	}
 }

@@ -2,7 +2,6 @@ package socket
 
 import (
 	"iter"
-	"slices"
 	"sync/atomic"
 )
 
@@ -24,13 +23,16 @@ type Hub struct {
 
 // tagList is the sockets with one tag, in accept order.
 type tagList struct {
+	tag         string
 	first, last *tagNode
 }
 
 // tagNode is the place of a socket in one tagList.
 type tagNode struct {
 	socket     *Socket
-	prev, next *tagNode
+	list       *tagList
+	prev, next *tagNode // in list
+	other      *tagNode // of the same socket
 }
 
 // autoPair is an auto-response, its response encoded once for all sockets.
@@ -161,27 +163,26 @@ func (h *Hub) AutoResponse() (request, response string, ok bool) {
 	return pair.request, pair.response, true
 }
 
-func (s *Socket) hasTag(tag string) bool { return slices.Contains(s.tags, tag) }
-
 func (h *Hub) addTags(s *Socket) {
-	s.nodes = make([]tagNode, len(s.tags))
-	for i, tag := range s.tags {
-		node := &s.nodes[i]
-		node.socket = s
-		list := h.index[tag]
+	for tag := range s.eachTag() {
+		list := h.index[string(tag)]
 		if list == nil {
-			h.index[tag] = &tagList{first: node, last: node}
-			continue
+			list = &tagList{tag: string(tag)}
+			h.index[list.tag] = list
 		}
-		node.prev = list.last
-		list.last.next = node
-		list.last = node
+		node := &tagNode{socket: s, list: list, prev: list.last, other: s.nodes}
+		if list.last != nil {
+			list.last.next = node
+		} else {
+			list.first = node
+		}
+		list.last, s.nodes = node, node
 	}
 }
 
 func (h *Hub) removeTags(s *Socket) {
-	for i, tag := range s.tags {
-		node, list := &s.nodes[i], h.index[tag]
+	for node := s.nodes; node != nil; node = node.other {
+		list := node.list
 		if node.prev != nil {
 			node.prev.next = node.next
 		} else {
@@ -193,7 +194,7 @@ func (h *Hub) removeTags(s *Socket) {
 			list.last = node.prev
 		}
 		if list.first == nil {
-			delete(h.index, tag)
+			delete(h.index, list.tag)
 		}
 	}
 	s.nodes = nil

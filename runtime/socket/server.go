@@ -132,10 +132,10 @@ func NewServer(config Config) *Server {
 }
 
 // New makes a socket in state Connecting: sends, and a close, wait in its
-// queue for the 101. It must end in Upgrade or Drop. tags must be distinct and
-// belong to the socket from now on.
+// queue for the 101. It must end in Upgrade or Drop. tags must be distinct, and
+// at most 60,000 bytes together.
 func (srv *Server) New(owner Owner, tags []string) *Socket {
-	return &Socket{id: srv.ids.Add(1), server: srv, owner: owner, tags: tags, fd: -1}
+	return &Socket{id: srv.ids.Add(1), server: srv, owner: owner, memory: remember(tags), fd: -1}
 }
 
 // Len is the number of sockets upgraded and not yet gone.
@@ -171,11 +171,9 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 		srv.closing = true
 		close(srv.stop)
 	}
-	open := make([]*Socket, 0, srv.sockets.used)
-	for _, at := range srv.sockets.slots {
-		if at.socket != nil {
-			open = append(open, at.socket)
-		}
+	var open []*Socket
+	for n, more := 0, true; more; n++ {
+		open, more = srv.sockets.chunk(n, open)
 	}
 	poller := srv.poller
 	srv.mu.Unlock()

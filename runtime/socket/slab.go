@@ -8,11 +8,15 @@ type place struct {
 	generation uint32
 }
 
-// slab lists the sockets that have a connection. It is guarded by Server.mu.
+// slabChunk is how many places are made at a time.
+const slabChunk = 256
+
+// slab lists the sockets that have a connection. It is guarded by Server.mu. It
+// doesn't shrink: a place without a socket has 20 bytes.
 type slab struct {
-	slots []slot
-	free  []uint32
-	used  int
+	chunks []*[slabChunk]slot
+	free   []uint32
+	used   int
 }
 
 type slot struct {
@@ -20,20 +24,26 @@ type slot struct {
 	generation uint32
 }
 
+func (l *slab) slot(index uint32) *slot { return &l.chunks[index/slabChunk][index%slabChunk] }
+
 func (l *slab) add(s *Socket) place {
-	l.used++
-	if n := len(l.free); n > 0 {
-		index := l.free[n-1]
-		l.free = l.free[:n-1]
-		l.slots[index].socket = s
-		return place{index, l.slots[index].generation}
+	if len(l.free) == 0 {
+		first := uint32(len(l.chunks) * slabChunk)
+		l.chunks = append(l.chunks, new([slabChunk]slot))
+		for i := uint32(slabChunk); i > 0; i-- {
+			l.free = append(l.free, first+i-1)
+		}
 	}
-	l.slots = append(l.slots, slot{socket: s})
-	return place{uint32(len(l.slots) - 1), 0}
+	l.used++
+	index := l.free[len(l.free)-1]
+	l.free = l.free[:len(l.free)-1]
+	at := l.slot(index)
+	at.socket = s
+	return place{index, at.generation}
 }
 
 func (l *slab) remove(p place) {
-	at := &l.slots[p.index]
+	at := l.slot(p.index)
 	at.socket = nil
 	at.generation++
 	l.free = append(l.free, p.index)
@@ -42,8 +52,21 @@ func (l *slab) remove(p place) {
 
 // at returns the socket of a place, nil if it is gone.
 func (l *slab) at(p place) *Socket {
-	if int(p.index) >= len(l.slots) || l.slots[p.index].generation != p.generation {
-		return nil
+	if at := l.slot(p.index); at.generation == p.generation {
+		return at.socket
 	}
-	return l.slots[p.index].socket
+	return nil
+}
+
+// chunk appends the sockets of one chunk to list. It reports false behind the last.
+func (l *slab) chunk(n int, list []*Socket) ([]*Socket, bool) {
+	if n >= len(l.chunks) {
+		return list, false
+	}
+	for i := range l.chunks[n] {
+		if s := l.chunks[n][i].socket; s != nil {
+			list = append(list, s)
+		}
+	}
+	return list, true
 }

@@ -31,66 +31,46 @@ type Socket struct {
 	id     uint64
 	server *Server
 	owner  Owner
-	tags   []string
 	hub    atomic.Pointer[Hub]
 	autoAt atomic.Int64 // Unix nanoseconds of the last auto-response; 0: never
 
-	newer, older *Socket   // in hub, the object's goroutine's
-	nodes        []tagNode // in hub.index, the object's goroutine's
+	newer, older *Socket  // in hub, the object's goroutine's
+	nodes        *tagNode // in hub.index, the object's goroutine's
 
 	// in is what came in and is no message yet, nil if nothing is. It belongs to
 	// who serves the socket: its reader, or whoever has set serving.
 	in *input
 
-	mu         sync.Mutex // guards what follows
-	out        *output    // nil if nothing waits to be written
-	due        *due       // nil if nothing is overdue by any time
-	line       *line      // the connection of an attended socket, else nil
-	attachment []byte
-	heard      int64   // clock when bytes last came in
-	place      place   // in the slab; set once, by add
-	fd         int32   // the descriptor of a parked socket, else -1
-	armed      uint8   // interest of a parked socket that epoll was told of
-	ended      endKind // how it ended, once state is Closed
-	state      State
-	upgrading  bool // Upgrade has claimed the socket
-	serving    bool // parked: a worker has it, or is about to
-	awaiting   bool // a message is with the owner, who hasn't called Next
-	pinged     bool // since it was last heard
-	broken     bool // a write failed: nothing goes out any more
-	told       bool // the owner knows of the end
-	half       bool // parked: our half of the connection is shut
-	dead       bool // cut
+	mu        sync.Mutex // guards what follows
+	out       *output    // nil if nothing waits to be written
+	due       *due       // nil if nothing is overdue by any time
+	line      *line      // the connection of an attended socket, else nil
+	memory    memory     // tags and attachment
+	heard     int64      // clock when bytes last came in
+	place     place      // in the slab; set once, by add
+	fd        int32      // the descriptor of a parked socket, else -1
+	armed     uint8      // interest of a parked socket that epoll was told of
+	ended     endKind    // how it ended, once state is Closed
+	state     State
+	upgrading bool // Upgrade has claimed the socket
+	serving   bool // parked: a worker has it, or is about to
+	awaiting  bool // a message is with the owner, who hasn't called Next
+	pinged    bool // since it was last heard
+	broken    bool // a write failed: nothing goes out any more
+	told      bool // the owner knows of the end
+	half      bool // parked: our half of the connection is shut
+	dead      bool // cut
 }
 
 // ID is unique within the Server, of which a process has one, and ascends in
 // the order of New.
 func (s *Socket) ID() uint64 { return s.id }
 
-// Tags are those given to New; not to be changed.
-func (s *Socket) Tags() []string { return s.tags }
-
 // State is the state now.
 func (s *Socket) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state
-}
-
-// Attachment is what SetAttachment was last given, nil at first. It is kept
-// after the end, for the handler of the close. Not to be changed.
-func (s *Socket) Attachment() []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.attachment
-}
-
-// SetAttachment keeps data, which belongs to the socket from then on, in
-// memory. The limit on its size is the caller's to check.
-func (s *Socket) SetAttachment(data []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.attachment = data
 }
 
 // AutoResponseAt is when the last auto-response was sent, zero if never.

@@ -7,9 +7,6 @@ const (
 	// silence is noticed after at most one and a half intervals (45 s of the
 	// default 30 s: less than the 60 s after which common proxies cut).
 	sweepsPerInterval = 2
-	// sweepChunk is how many sockets are looked up at a time, so that the list
-	// is never locked for long.
-	sweepChunk = 256
 )
 
 // sweepLoop pings silent sockets and cuts dead ones until Shutdown.
@@ -30,23 +27,15 @@ func (srv *Server) sweepLoop() {
 // sweep goes through the slab. A socket that comes into a place that was passed
 // has just been heard.
 func (srv *Server) sweep() {
-	var chunk [sweepChunk]*Socket
-	for begin := 0; ; begin += sweepChunk {
+	var buf [slabChunk]*Socket
+	for n := 0; ; n++ {
 		srv.mu.Lock()
-		slots := srv.sockets.slots
-		if begin >= len(slots) {
-			srv.mu.Unlock()
+		chunk, more := srv.sockets.chunk(n, buf[:0]) // so that the list is never locked for long
+		srv.mu.Unlock()
+		if !more {
 			return
 		}
-		n := 0
-		for _, at := range slots[begin:min(begin+sweepChunk, len(slots))] {
-			if at.socket != nil {
-				chunk[n] = at.socket
-				n++
-			}
-		}
-		srv.mu.Unlock()
-		for _, s := range chunk[:n] {
+		for _, s := range chunk {
 			s.checkAlive(int64(srv.config.PingInterval))
 		}
 	}
