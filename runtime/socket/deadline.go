@@ -65,20 +65,23 @@ func (s *Socket) watch() {
 	switch {
 	case first != 0:
 		s.server.timers.Add(1)
-		d.timer = time.AfterFunc(time.Duration(first-s.server.clock()), s.overdue)
+		var timer *time.Timer
+		timer = time.AfterFunc(time.Duration(first-s.server.clock()), func() { s.overdue(&timer) })
+		d.timer = timer
 	case s.state == Open: // else the code and reason are still wanted
 		s.due = nil
 	}
 }
 
-// overdue sees what has not been done in time.
-func (s *Socket) overdue() {
+// overdue sees what has not been done in time. The timer is read under s.mu, which
+// watch holds.
+func (s *Socket) overdue(timer **time.Timer) {
 	defer s.server.timers.Done()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.due
-	if d == nil || !s.connected() {
-		return
+	if d == nil || d.timer != *timer || !s.connected() {
+		return // another one was set meanwhile, or nothing is due any more
 	}
 	d.timer = nil
 	passed := func(at int64) bool { return at != 0 && at <= s.server.clock() }
@@ -93,6 +96,6 @@ func (s *Socket) overdue() {
 			s.startClose(CodePolicy, ReasonSlowMessage)
 		}
 	default:
-		s.watch() // it was moved while the timer fired
+		s.watch()
 	}
 }

@@ -296,3 +296,13 @@ func pipe(t testing.TB, srv *Server, owner Owner) (*peer, *Socket) {
 	p.response()
 	return p, s
 }
+
+// eventually waits for what other goroutines are about to do.
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it never came true that " + what)
+		}
+	}
+}
