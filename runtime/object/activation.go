@@ -232,6 +232,8 @@ func clients(all iter.Seq[*socket.Socket]) iter.Seq[script.Socket] {
 
 func (act *activation) SocketCount() int { return act.object.hub.Len() }
 
+func (act *activation) Listed(s script.Socket) bool { return act.object.hub.Has(s.(client).Socket) }
+
 func (act *activation) AutoResponse() (request, response string, ok bool) {
 	return act.object.hub.AutoResponse()
 }

@@ -118,11 +118,7 @@ func (vm *VM) tags(v goja.Value) []string {
 }
 
 func ctxGetWebSockets(vm *VM, this *native, call goja.FunctionCall) goja.Value {
-	var list []any
-	for s := range vm.listSockets(call.Argument(0)) {
-		list = append(list, vm.socketObject(s).self)
-	}
-	return vm.rt.NewArray(list...)
+	return vm.newSocketList(call.Argument(0))
 }
 
 // hibernatable returns the accepted WebSocket that a function of ctx was given.

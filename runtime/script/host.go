@@ -39,6 +39,8 @@ type Host interface {
 	Sockets() iter.Seq[Socket]
 	TaggedSockets(tag string) iter.Seq[Socket]
 	SocketCount() int
+	// Listed reports whether Sockets has it.
+	Listed(s Socket) bool
 	AutoResponse() (request, response string, ok bool)
 	// HandlersOf names the event handlers that take an event type, with the object that runs each.
 	HandlersOf(eventType string) []Handler

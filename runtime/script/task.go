@@ -220,15 +220,15 @@ func (vm *VM) Message(id TaskID, s Socket, text bool, data []byte) Outcome {
 	})
 }
 
-// Closed tells the object's parts that a socket is gone. It stays listed until
-// the turn is over.
+// Closed tells the object's parts that a socket is gone. It stays listed, and its
+// object the same, until the turn is over.
 func (vm *VM) Closed(id TaskID, s Socket, code uint16, reason string, clean bool) Outcome {
+	defer vm.Forget(s)
 	return vm.run(func() {
 		t := &task{id: id, kind: "webSocketClose"}
 		vm.begin(t, func() []goja.Value {
 			ws := vm.socketObject(s)
 			ws.host.(*webSocket).closed = true
-			defer delete(vm.sockets, s.ID())
 			return vm.hook("webSocketClose", ws.self, vm.rt.ToValue(int(code)), vm.rt.ToValue(reason), vm.rt.ToValue(clean))
 		})
 	})

@@ -82,13 +82,19 @@ func (ws *webSocket) readyState() int {
 }
 
 // socketObject returns the script's object of a socket, the same one for as long
-// as the VM lives.
+// as the VM lives and the socket is listed. One that is gone can still be in a
+// list that was made before; nothing is kept of it here.
 func (vm *VM) socketObject(s Socket) *native {
 	if n := vm.sockets[s.ID()]; n != nil {
 		return n
 	}
-	n := vm.newNative(webSocketClass, &webSocket{socket: s, attachment: s.Attachment()})
-	vm.keepSocket(s, n)
+	ws := &webSocket{socket: s, attachment: s.Attachment()}
+	n := vm.newNative(webSocketClass, ws)
+	if vm.host.Listed(s) {
+		vm.keepSocket(s, n)
+	} else {
+		ws.closed = true
+	}
 	return n
 }
 
@@ -246,7 +252,7 @@ func (vm *VM) broadcast(call goja.FunctionCall) goja.Value {
 // accepted, without one the newest first.
 func (vm *VM) listSockets(tag goja.Value) iter.Seq[Socket] {
 	vm.needHost("this.ctx")
-	if goja.IsUndefined(tag) || goja.IsNull(tag) {
+	if nullish(tag) {
 		return vm.host.Sockets()
 	}
 	return vm.host.TaggedSockets(tag.String())
