@@ -37,9 +37,13 @@ type turn struct {
 	autoBefore  *SetAutoResponse
 	autoChanged bool
 
-	// The last payload that was sent, and the string it was made of.
-	lastMessage *Message
-	lastValue   goja.Value
+	sent [4]sentText // the newest first: what one loop sends to each socket is rarely more
+}
+
+// sentText is a payload that was sent, and the string it was made of.
+type sentText struct {
+	value   goja.Value
+	message *Message
 }
 
 type attachment struct {

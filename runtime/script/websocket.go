@@ -151,8 +151,8 @@ func wsSend(vm *VM, this *native, call goja.FunctionCall) goja.Value {
 	return goja.Undefined()
 }
 
-// message makes the payload of a send. The same string sent again in the same
-// turn is the same payload.
+// message makes the payload of a send. A string that is equal to one of the last
+// few that were sent in the same turn is the same payload.
 func (vm *VM) message(v goja.Value) *Message {
 	if data, ok := vm.bytesOf(v); ok {
 		if len(data) > maxMessage {
@@ -161,8 +161,10 @@ func (vm *VM) message(v goja.Value) *Message {
 		vm.turn.bytes += len(data)
 		return &Message{Data: append([]byte(nil), data...)}
 	}
-	if last := vm.turn.lastMessage; last != nil && v.StrictEquals(vm.turn.lastValue) {
-		return last
+	for _, sent := range vm.turn.sent {
+		if sent.message != nil && v.StrictEquals(sent.value) {
+			return sent.message
+		}
 	}
 	s := vm.text(v)
 	if len(s) > maxMessage {
@@ -171,7 +173,10 @@ func (vm *VM) message(v goja.Value) *Message {
 	s = strings.ToValidUTF8(s, "\uFFFD") // a lone surrogate has no UTF-8
 	m := &Message{Text: true, Data: []byte(s)}
 	vm.turn.bytes += len(s)
-	vm.turn.lastMessage, vm.turn.lastValue = m, v
+	if _, isString := v.(goja.String); isString { // an object may be another text the next time
+		copy(vm.turn.sent[1:], vm.turn.sent[:])
+		vm.turn.sent[0] = sentText{v, m}
+	}
 	return m
 }
 

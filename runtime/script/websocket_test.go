@@ -239,6 +239,33 @@ func TestTheObjectOfAClosingSocketLastsItsTurn(t *testing.T) {
 	}
 }
 
+// What a turn sends to many is encoded once, wherever the script has it from.
+func TestEqualTextsShareAMessage(t *testing.T) {
+	for source, want := range map[string]int{
+		`for (const ws of l) ws.send('hello')`:                                                     1,
+		`for (const ws of l) ws.send(JSON.stringify({ type: 'message', content: 'grüß dich' }))`:   1,
+		`for (const ws of l) { ws.send('a'.repeat(50)); ws.send('ä' + 'b'); ws.send('c') }`:        3,
+		`for (const ws of l) ws.send('hello'); room.broadcast('all', 'hello')`:                     1,
+		`for (const ws of l) ws.send(String(l.indexOf(ws)))`:                                       20,
+		`{ let n = 0; const o = { toString: () => 'is ' + n++ }; for (const ws of l) ws.send(o) }`: 20,
+		`for (const ws of l) ws.send(new Uint8Array([1]))`:                                         20, // it could change in between
+	} {
+		vm, _ := newRoom(t, "", 20)
+		_, out := vm.turnOf(t, "{ const l = ctx.getWebSockets(); "+source+" }")
+		messages := make(map[*Message]string)
+		for _, e := range out.Effects {
+			send, ok := e.(Send)
+			if !ok {
+				t.Fatalf("%s: effect %T", source, e)
+			}
+			messages[send.Message] = string(send.Message.Data)
+		}
+		if len(messages) != want {
+			t.Errorf("%s: %d messages, want %d", source, len(messages), want)
+		}
+	}
+}
+
 // A room of 5,000: how many are there, who is one of them, and all of them.
 func BenchmarkGetWebSockets(b *testing.B) {
 	const sockets = 5000
