@@ -2,8 +2,8 @@
 // with its own sockets and its own history. It sleeps whenever nobody talks; who
 // is connected stays connected, and the next message wakes it.
 //
-// So nothing is kept in fields. Who is here is written on the sockets, what was
-// said is in this.things, and both are there after a sleep.
+// So nothing that counts is kept in fields. Who is here is written on the sockets,
+// what was said is in this.things, and both are there after a sleep.
 
 import { $, DO } from 'dotdo'
 import { isName, nameRule } from './lib/name.js'
@@ -11,6 +11,15 @@ import { isName, nameRule } from './lib/name.js'
 const maxContent = 4000 // characters of a message: a long one, and no book
 const defaultHistory = 50 // messages
 const maxHistory = 100
+
+// Who comes and who goes is told a room in one frame for all of a while, or a
+// crowd that comes would hear of each of its people one by one. Nobody hears of
+// who is back within the while. It is longer in a large room, so that however
+// many come and go, the frames stay below maxTold a second.
+const gather = 250 // ms
+const maxTold = 10_000 // frames a second: what a crowd costs grows with it, not with its square
+const maxNamed = 100 // people in one frame; how many there are is in its count
+const maxPage = 1000 // people in one answer
 
 /**
  * What a client sends: { type: 'message', content }. Whatever else it says of
@@ -42,13 +51,26 @@ function guest() {
   return 'guest-' + Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('')
 }
 
+/** ?limit=20 of a request; undefined if it is no whole number from 1 to max. */
+function limitOf(c, otherwise, max) {
+  const limit = +(c.req.query('limit') ?? otherwise)
+  return limit >= 1 && limit <= max && limit % 1 === 0 ? limit : undefined
+}
+
+/** The first so many of a list. */
+function firstOf(list, many) {
+  const first = []
+  for (const each of list) if (first.push(each) === many) break
+  return first
+}
+
 export default DO.extend({
   $type: 'Room',
 
   onRequest() {
     this.app.get('/ws/:room', (c) => this.connect(c))
     this.app.get('/rooms/:room/messages', (c) => this.history(c))
-    this.app.get('/rooms/:room/presence', (c) => c.json({ room: this.ctx.id.name, users: this.present() }))
+    this.app.get('/rooms/:room/presence', (c) => this.presence(c))
   },
 
   /** A person comes: /ws/general?user=ann. There is no login: ann is who says so. */
@@ -62,15 +84,17 @@ export default DO.extend({
     if (!isName(user)) return c.json({ error: `user is ${nameRule}` }, 400)
 
     await this.open(room)
-    // Before this socket is among the room's: the others hear of a new person,
-    // and nobody hears of a second tab.
-    if (this.ctx.getWebSockets(`user:${user}`).length === 0) {
-      this.broadcast(`room:${room}`, { type: 'presence', joined: [user] })
-    }
+    const told = this.known() // before this socket is among the room's
+    const isNew = !told.has(user)
+    if (told.size === 0) this.told = undefined // nobody is to be told; who comes next finds this one here
+    else if (isNew) this.changes(user)
     const [client, server] = Object.values(new WebSocketPair())
     this.ctx.acceptWebSocket(server, [`room:${room}`, `user:${user}`])
     server.serializeAttachment({ user, since: new Date() })
-    server.send(JSON.stringify({ type: 'welcome', room, user, users: this.present().map((p) => p.user) }))
+    // What everybody has been told, and this person: the next frame goes on from there.
+    const users = firstOf(told, maxNamed)
+    if (isNew && users.length < maxNamed) users.push(user)
+    server.send(JSON.stringify({ type: 'welcome', room, user, users, count: told.size + (isNew ? 1 : 0) }))
     return new Response(null, { status: 101, webSocket: client })
   },
 
@@ -84,9 +108,58 @@ export default DO.extend({
   },
 
   webSocketClose(ws) {
-    const { user } = ws.deserializeAttachment()
-    const others = this.ctx.getWebSockets(`user:${user}`).filter((other) => other !== ws)
-    if (others.length === 0) this.broadcast(`room:${this.ctx.id.name}`, { type: 'presence', left: [user] })
+    this.changes(ws.deserializeAttachment().user)
+  },
+
+  /** Notes that somebody may have come or gone. The room is told in a while. */
+  changes(user) {
+    const told = this.known()
+    if (!this.changed) {
+      setTimeout(() => this.tell(), Math.max(gather, (told.size * 1000) / maxTold))
+      this.changed = new Set()
+    }
+    this.changed.add(user)
+  },
+
+  /**
+   * Tells the room who came and who left since it was last told. A note is only a
+   * hint: a turn that fails takes its socket back, but not what it noted. So it is
+   * the sockets that say who is here.
+   */
+  tell() {
+    const told = this.known()
+    const joined = []
+    const left = []
+    for (const user of this.changed) {
+      const here = this.ctx.getWebSockets(`user:${user}`).length > 0
+      if (here === told.has(user)) continue // in another tab, or back, or gone again
+      if (here) told.add(user)
+      else told.delete(user)
+      if (here) joined.push(user)
+      else left.push(user)
+    }
+    this.changed = undefined
+    if (joined.length === 0 && left.length === 0) return
+    const more = Math.max(0, joined.length - maxNamed) + Math.max(0, left.length - maxNamed)
+    this.broadcast(`room:${this.ctx.id.name}`, {
+      type: 'presence',
+      joined: firstOf(joined, maxNamed),
+      left: firstOf(left, maxNamed),
+      more: more || undefined, // came or left and are not named
+      count: told.size,
+    })
+  },
+
+  /**
+   * The people that the room has been told of, in the order in which they came.
+   * A room sleeps only when it has told all, so after a sleep they are those who
+   * are here: one walk over the sockets. If the virtual machine is lost earlier,
+   * which takes a turn without end or a disk that fails, who came or left just
+   * before is never named; the next frame has the right count.
+   */
+  known() {
+    this.told ??= new Set(this.present().keys())
+    return this.told
   },
 
   /**
@@ -102,26 +175,39 @@ export default DO.extend({
 
   /** Makes the room a thing, and known, when the first person comes. */
   async open(room) {
-    if (await this.things.get(room)) return
-    $.send('Room.created', this.things.create({ $type: 'Room', $id: room, name: room }))
+    this.opened ||= (await this.things.get(room)) !== null
+    if (!this.opened) $.send('Room.created', this.things.create({ $type: 'Room', $id: room, name: room }))
   },
 
-  /** Who is here, in the order in which they came, and over how many sockets. */
+  /** Over how many sockets each person is here, in the order in which they came. */
   present() {
     const sockets = new Map()
     for (const ws of this.ctx.getWebSockets(`room:${this.ctx.id.name}`)) {
       const { user } = ws.deserializeAttachment()
       sockets.set(user, (sockets.get(user) ?? 0) + 1)
     }
-    return Array.from(sockets, ([user, sockets]) => ({ user, sockets }))
+    return sockets
+  },
+
+  /** Who is here, by name: /rooms/general/presence?limit=20&after=ann. */
+  presence(c) {
+    const limit = limitOf(c, maxPage, maxPage)
+    if (!limit) return c.json({ error: `limit is a number from 1 to ${maxPage}` }, 400)
+    const after = c.req.query('after') ?? ''
+    const people = this.present()
+    const users = []
+    people.forEach((sockets, user) => {
+      if (user > after) users.push({ user, sockets })
+    })
+    users.sort((a, b) => (a.user < b.user ? -1 : 1))
+    if (users.length > limit) users.length = limit
+    return c.json({ room: this.ctx.id.name, users, count: people.size })
   },
 
   /** The newest messages first: /rooms/general/messages?limit=20. */
   async history(c) {
-    const limit = Number(c.req.query('limit') ?? defaultHistory)
-    if (!Number.isInteger(limit) || limit < 1 || limit > maxHistory) {
-      return c.json({ error: `limit is a number from 1 to ${maxHistory}` }, 400)
-    }
+    const limit = limitOf(c, defaultHistory, maxHistory)
+    if (!limit) return c.json({ error: `limit is a number from 1 to ${maxHistory}` }, 400)
     const messages = await this.things.list({
       $type: 'Message',
       where: { room: this.ctx.id.name },

@@ -19,13 +19,27 @@ func (p *program) join(room, user string) *client {
 	return c
 }
 
+// joinAll connects people to a room, until all have heard of all.
+func (p *program) joinAll(room string, users ...string) (clients []*client) {
+	p.t.Helper()
+	for _, user := range users {
+		clients = append(clients, p.join(room, user))
+	}
+	for _, c := range clients {
+		c.wantPresence(len(users))
+	}
+	return clients
+}
+
 func TestTwoPeopleTalk(t *testing.T) {
 	p := start(t, programOptions{})
 	ann := p.connect("/ws/general?user=ann")
-	ann.want(object{"type": "welcome", "room": "general", "user": "ann", "users": []string{"ann"}})
+	ann.want(object{"type": "welcome", "room": "general", "user": "ann", "users": []string{"ann"}, "count": 1})
 	bob := p.connect("/ws/general?user=bob")
-	bob.want(object{"type": "welcome", "user": "bob", "users": []string{"ann", "bob"}})
-	ann.want(object{"type": "presence", "joined": []string{"bob"}})
+	bob.want(object{"type": "welcome", "user": "bob", "users": []string{"ann", "bob"}, "count": 2})
+	for _, c := range []*client{ann, bob} {
+		c.want(object{"type": "presence", "joined": []string{"bob"}, "left": []string{}, "count": 2})
+	}
 
 	before := time.Now().Add(-time.Second)
 	ann.say("hello")
@@ -136,12 +150,11 @@ func TestHistoryIsNewestFirstAndLimited(t *testing.T) {
 
 func TestPresenceIsByPersonNotBySocket(t *testing.T) {
 	p := start(t, programOptions{})
-	ann := p.join("general", "ann")
-	bob := p.join("general", "bob")
-	ann.want(object{"type": "presence", "joined": []string{"bob"}})
+	both := p.joinAll("general", "ann", "bob")
+	ann, bob := both[0], both[1]
 	bob2 := p.join("general", "bob")
 	if got := p.get("/rooms/general/presence"); strings.TrimSpace(got.body) !=
-		`{"room":"general","users":[{"user":"ann","sockets":1},{"user":"bob","sockets":2}]}` {
+		`{"room":"general","users":[{"user":"ann","sockets":1},{"user":"bob","sockets":2}],"count":2}` {
 		t.Errorf("presence is %s", got.body)
 	}
 	bob.close()
@@ -152,7 +165,7 @@ func TestPresenceIsByPersonNotBySocket(t *testing.T) {
 	ann.wantMessage("ann", "still here?") // neither the second tab nor its end was told
 	bob2.wantMessage("ann", "still here?")
 	_ = bob2.conn.NetConn().Close() // vanishes without a word
-	ann.want(object{"type": "presence", "left": []string{"bob"}})
+	ann.want(object{"type": "presence", "joined": []string{}, "left": []string{"bob"}, "count": 1})
 
 	guest := p.connect("/ws/general").want(object{"type": "welcome"})["user"].(string)
 	if len(guest) != len("guest-123456") || !strings.HasPrefix(guest, "guest-") {
@@ -187,9 +200,8 @@ func TestWhoMayConnect(t *testing.T) {
 
 func TestBadInputIsAnsweredToItsSenderOnly(t *testing.T) {
 	p := start(t, programOptions{})
-	ann := p.join("general", "ann")
-	bob := p.join("general", "bob")
-	ann.want(object{"type": "presence"})
+	both := p.joinAll("general", "ann", "bob")
+	ann, bob := both[0], both[1]
 	for name, bad := range map[string]string{
 		"no JSON": "hello", "nothing": "", "half": `{"type":"message"`, "null": "null", "a number": "7", "an array": "[]",
 		"no type": "{}", "unknown type": `{"type":"shout","content":"x"}`, "no content": `{"type":"message"}`,
@@ -220,9 +232,9 @@ func TestBadInputIsAnsweredToItsSenderOnly(t *testing.T) {
 
 func TestAMessageBelongsToItsSocket(t *testing.T) {
 	p := start(t, programOptions{})
-	ann, eve := p.join("general", "ann"), p.join("general", "eve")
+	both := p.joinAll("general", "ann", "eve")
+	ann, eve := both[0], both[1]
 	other := p.join("secret", "bob")
-	ann.want(object{"type": "presence"})
 	eve.send(object{"type": "message", "room": "secret", "author": "ann", "content": "I quit",
 		"sent": "2001-01-01", "$id": "mine", "$type": "Room"})
 	m := ann.wantMessage("eve", "I quit")
@@ -260,9 +272,9 @@ func TestRoomsAreListed(t *testing.T) {
 
 func TestRoomsSleepWhileSocketsStay(t *testing.T) {
 	p := start(t, programOptions{flags: []string{"--hibernate-after", "200ms"}})
-	ann, bob := p.join("general", "ann"), p.join("general", "bob")
+	both := p.joinAll("general", "ann", "bob")
+	ann, bob := both[0], both[1]
 	inbox := p.connect("/users/zoe/inbox")
-	ann.want(object{"type": "presence"})
 	for range 2 {
 		p.eventually("nothing is awake", func() bool { return p.metric("chat_objects_awake") == 0 })
 		if n := p.metric("chat_sockets"); n != 3 {

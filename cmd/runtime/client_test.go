@@ -104,6 +104,18 @@ func (c *client) want(fields object) object {
 	return got
 }
 
+// wantPresence waits until a frame tells how many people are here, past others
+// that tell of people.
+func (c *client) wantPresence(count int) object {
+	c.t.Helper()
+	for {
+		got := c.want(object{"type": "presence"})
+		if got["count"] == float64(count) {
+			return got
+		}
+	}
+}
+
 // wantMessage waits for a message of the chat.
 func (c *client) wantMessage(author, content string) object {
 	c.t.Helper()

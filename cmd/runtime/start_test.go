@@ -159,7 +159,8 @@ func TestStoppingKeepsWhatWasSaid(t *testing.T) {
 		t.Run(signal.String(), func(t *testing.T) {
 			data := t.TempDir()
 			p := start(t, programOptions{data: data})
-			ann, bob := p.join("general", "ann"), p.join("general", "bob")
+			both := p.joinAll("general", "ann", "bob")
+			ann, bob := both[0], both[1]
 			for range 20 {
 				ann.say("hello")
 			}
@@ -170,7 +171,7 @@ func TestStoppingKeepsWhatWasSaid(t *testing.T) {
 			if err := p.process.Signal(signal); err != nil {
 				t.Fatal(err)
 			}
-			for _, c := range []*client{ann, bob} {
+			for _, c := range both {
 				if code := c.closeCode(); code != 1001 {
 					t.Errorf("close code %d, want 1001", code)
 				}
@@ -196,7 +197,8 @@ func TestStoppingKeepsWhatWasSaid(t *testing.T) {
 func TestWhatWasSeenSurvivesAKill(t *testing.T) {
 	data := t.TempDir()
 	p := start(t, programOptions{data: data})
-	ann, bob := p.join("general", "ann"), p.join("general", "bob")
+	both := p.joinAll("general", "ann", "bob")
+	ann, bob := both[0], both[1]
 	inbox := p.connect("/users/zoe/inbox")
 	ann.say("@zoe hello")
 	seen := bob.wantMessage("ann", "@zoe hello")

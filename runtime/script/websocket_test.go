@@ -15,13 +15,15 @@ import (
 
 // testSocket is a socket of a roomHost.
 type testSocket struct {
-	id   uint64
-	tags []string
+	id         uint64
+	tags       []string
+	attachment []byte
+	gone       bool
 }
 
 func (s *testSocket) ID() uint64                { return s.id }
 func (s *testSocket) Tags() []string            { return s.tags }
-func (s *testSocket) Attachment() []byte        { return nil }
+func (s *testSocket) Attachment() []byte        { return s.attachment }
 func (s *testSocket) AutoResponseAt() time.Time { return time.Time{} }
 func (s *testSocket) ReadyState() int           { return stateOpen }
 
@@ -35,14 +37,15 @@ type roomHost struct {
 func (h *roomHost) Key() key.Key         { return key.Key{Type: "Room", ID: "general"} }
 func (h *roomHost) Now() time.Time       { return time.Now() }
 func (h *roomHost) SocketCount() int     { return len(h.sockets) }
-func (h *roomHost) Listed(s Socket) bool { return slices.Contains(h.sockets, s) }
+func (h *roomHost) Listed(s Socket) bool { return !s.(*testSocket).gone }
 func (h *roomHost) Log() *slog.Logger    { return slog.New(slog.DiscardHandler) }
 func (h *roomHost) StopTimer(int64)      {}
 func (h *roomHost) Hung()                {}
-func (h *roomHost) remove(i int) (s Socket) {
-	s = h.sockets[i]
-	h.sockets = slices.Delete(slices.Clone(h.sockets), i, i+1)
-	return s
+
+// remove takes a socket off the list.
+func (h *roomHost) remove(s Socket) {
+	s.(*testSocket).gone = true
+	h.sockets = slices.DeleteFunc(slices.Clone(h.sockets), func(other Socket) bool { return other == s })
 }
 
 func (h *roomHost) ScriptError(kind string, err *Error) {
@@ -203,8 +206,10 @@ func TestSocketObjectsAreMadeAsTheyAreUsed(t *testing.T) {
 func TestAListOfSocketsStaysAsItWas(t *testing.T) {
 	vm, host := newRoom(t, "", 4)
 	vm.turnOf(t, `var before = ctx.getWebSockets('all'); var used = before[1]`)
-	vm.Forget(host.remove(1)) // used before
-	vm.Forget(host.remove(1)) // not used
+	for _, s := range slices.Clone(host.sockets[1:3]) { // one that was used, and one that was not
+		vm.Forget(s)
+		host.remove(s)
+	}
 	got, _ := vm.turnOf(t, `[before.length, before[1] === used, before[2] === before[2], before.map((ws) => ws.readyState),
 		ctx.getWebSockets('all').length, ctx.getWebSockets('all')[1] === before[3], before[2].send('to nobody')]`)
 	if want := `[4,true,true,[1,1,3,1],2,true,null]`; got != want {
@@ -230,7 +235,7 @@ func TestTheObjectOfAClosingSocketLastsItsTurn(t *testing.T) {
 	if out := vm.Closed(2, gone, 1000, "", true); out.Err != nil {
 		t.Fatal(out.Err)
 	}
-	host.remove(0)
+	host.remove(gone)
 	if got, _ := vm.turnOf(t, `[same, states, ctx.getWebSockets().length]`); got != `[true,[1,3],1]` {
 		t.Errorf("after the close: %s", got)
 	}

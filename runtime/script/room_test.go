@@ -1,0 +1,415 @@
+package script
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"chat.example.com.ai/store"
+)
+
+// shipped is the folder of the chat.
+var shipped = filepath.Join("..", "..", "scripts")
+
+// shippedRoom is a room of the chat, without a network and without a clock: its
+// timers fire when a test says so.
+type shippedRoom struct {
+	roomHost
+	t      testing.TB
+	set    *Set
+	vm     *VM
+	store  *store.Store
+	view   *store.View
+	last   TaskID
+	ids    int
+	timers map[int64]time.Duration
+	frames map[Socket][]frame // what each socket was sent
+}
+
+// frame is a welcome or presence frame.
+type frame struct {
+	Type         string
+	Users        []string
+	Joined, Left []string
+	More, Count  int
+}
+
+func (r *shippedRoom) View() *store.View                        { return r.view }
+func (r *shippedRoom) Reads() context.Context                   { return r.t.Context() }
+func (r *shippedRoom) NextSeq() int64                           { return r.store.NextSeq() }
+func (r *shippedRoom) HandlersOf(string) []Handler              { return nil }
+func (r *shippedRoom) NewID() string                            { r.ids++; return fmt.Sprintf("%026d", r.ids) }
+func (r *shippedRoom) StartTimer(id int64, after time.Duration) { r.timers[id] = after }
+func (r *shippedRoom) StopTimer(id int64)                       { delete(r.timers, id) }
+
+func (r *shippedRoom) Accept(tags []string) Socket {
+	r.ids++
+	s := &testSocket{id: uint64(r.ids), tags: tags}
+	r.sockets = append(r.sockets, s)
+	return s
+}
+
+// newShippedRoom wakes a room of the chat that nobody has been in. Further
+// scripts go beside those of the chat.
+func newShippedRoom(t testing.TB, further map[string]string) *shippedRoom {
+	t.Helper()
+	folder := t.TempDir()
+	if err := os.CopyFS(folder, os.DirFS(shipped)); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range further {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte("import { DO } from 'dotdo'\n"+text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log := slog.New(slog.DiscardHandler)
+	set, err := Load(Options{Folder: folder, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), store.Options{Memory: true, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	r := &shippedRoom{t: t, set: set, store: s, frames: make(map[Socket][]frame)}
+	r.wake()
+	return r
+}
+
+// wake gives the room a new VM. Its sockets stay.
+func (r *shippedRoom) wake() {
+	r.t.Helper()
+	r.timers = make(map[int64]time.Duration)
+	r.view = r.store.View(r.Key(), r.store.Epoch())
+	r.vm = r.set.NewObject(r)
+	r.settle(r.vm.Boot(r.task()))
+}
+
+func (r *shippedRoom) task() TaskID { r.last++; return r.last }
+
+// settle lets a turn out, or takes it back, and returns the response in it.
+func (r *shippedRoom) settle(out Outcome) (response *Response) {
+	r.t.Helper()
+	for _, s := range out.Orphans {
+		r.remove(s)
+	}
+	if out.Err != nil {
+		r.view.Discard()
+		return nil
+	}
+	if b := r.view.Seal(); b != nil {
+		if err := r.store.CommitWait(r.t.Context(), b); err != nil {
+			r.t.Fatal(err)
+		}
+		r.view.Settled(b)
+	}
+	for _, e := range out.Effects {
+		switch e := e.(type) {
+		case Attach:
+			e.Socket.(*testSocket).attachment = e.Data
+		case Send:
+			var f frame
+			if err := json.Unmarshal(e.Message.Data, &f); err != nil {
+				r.t.Fatal(err)
+			}
+			r.frames[e.Socket] = append(r.frames[e.Socket], f)
+		case Finished:
+			if e.Response != nil {
+				response = e.Response
+			}
+		}
+	}
+	return response
+}
+
+func (r *shippedRoom) get(path string) *Response {
+	r.t.Helper()
+	header := http.Header{"Upgrade": {"websocket"}}
+	return r.settle(r.vm.Request(r.task(), &Request{Method: "GET", URL: "http://x" + path, Header: header}))
+}
+
+// join lets a person in; nil if that failed.
+func (r *shippedRoom) join(user string) Socket {
+	r.t.Helper()
+	if response := r.get("/ws/general?user=" + user); response != nil {
+		return response.Socket
+	}
+	return nil
+}
+
+// leave ends a socket with a code.
+func (r *shippedRoom) leave(s Socket, code uint16) {
+	r.t.Helper()
+	r.settle(r.vm.Closed(r.task(), s, code, "", true))
+	r.remove(s)
+}
+
+// wait lets the timers fire that the room has set, and returns the longest of them.
+func (r *shippedRoom) wait() (longest time.Duration) {
+	r.t.Helper()
+	for _, id := range slices.Sorted(maps.Keys(r.timers)) {
+		longest = max(longest, r.timers[id])
+		delete(r.timers, id)
+		out := r.vm.Timer(id, r.task())
+		if out.Err != nil {
+			r.t.Error(out.Err)
+		}
+		r.settle(out)
+	}
+	return longest
+}
+
+// heard compares what a socket was sent since it was last looked at.
+func (r *shippedRoom) heard(s Socket, want ...frame) {
+	r.t.Helper()
+	got := r.frames[s]
+	delete(r.frames, s)
+	if len(got) != len(want) {
+		r.t.Fatalf("heard %+v, want %+v", got, want)
+	}
+	for i := range want {
+		for _, names := range []*[]string{&got[i].Users, &got[i].Joined, &got[i].Left} {
+			if len(*names) == 0 {
+				*names = nil
+			}
+		}
+		if !reflect.DeepEqual(got[i], want[i]) {
+			r.t.Fatalf("heard %+v, want %+v", got[i], want[i])
+		}
+	}
+}
+
+func welcome(count int, users ...string) frame {
+	return frame{Type: "welcome", Count: count, Users: users}
+}
+func joined(count int, users ...string) frame {
+	return frame{Type: "presence", Count: count, Joined: users}
+}
+func left(count int, users ...string) frame {
+	return frame{Type: "presence", Count: count, Left: users}
+}
+
+func TestWhoComesAndGoesIsToldTogether(t *testing.T) {
+	r := newShippedRoom(t, nil)
+	ann := r.join("ann")
+	r.heard(ann, welcome(1, "ann"))
+	if len(r.timers) != 0 {
+		t.Error("a room waits to tell somebody that nobody else is there")
+	}
+	bob, cat := r.join("bob"), r.join("cat")
+	r.heard(bob, welcome(2, "ann", "bob"))
+	r.heard(cat, welcome(2, "ann", "cat")) // goes on with what ann has been told
+	r.heard(ann)
+	if after := r.wait(); after != 250*time.Millisecond {
+		t.Errorf("told after %v", after)
+	}
+	for _, s := range []Socket{ann, bob, cat} {
+		r.heard(s, joined(3, "bob", "cat"))
+	}
+	r.leave(bob, 1000)
+	dan := r.join("dan")
+	r.heard(dan, welcome(4, "ann", "bob", "cat", "dan"))
+	r.wait()
+	for _, s := range []Socket{ann, cat, dan} {
+		r.heard(s, frame{Type: "presence", Joined: []string{"dan"}, Left: []string{"bob"}, Count: 3})
+	}
+	if r.wait() != 0 {
+		t.Error("there is something to tell")
+	}
+}
+
+// Nobody hears of a second tab, of a page that is loaded again, or of somebody
+// who looks in for a moment.
+func TestWhatChangesNothingIsNotTold(t *testing.T) {
+	r := newShippedRoom(t, nil)
+	ann, bob := r.join("ann"), r.join("bob")
+	r.wait()
+	r.frames = make(map[Socket][]frame)
+
+	tab := r.join("bob")
+	r.heard(tab, welcome(2, "ann", "bob"))
+	r.wait()
+	r.leave(bob, 1000) // the other tab is there
+	r.wait()
+	r.leave(tab, 1001)
+	tab = r.join("bob")
+	r.heard(tab, welcome(2, "ann", "bob"))
+	r.wait()
+	r.leave(r.join("cat"), 1000)
+	r.wait()
+	r.heard(ann)
+	r.leave(tab, 1000)
+	r.wait()
+	r.heard(ann, left(1, "bob"))
+}
+
+func TestAWakenedRoomKnowsWhoIsThere(t *testing.T) {
+	r := newShippedRoom(t, nil)
+	ann, bob := r.join("ann"), r.join("bob")
+	r.wait()
+	r.frames = make(map[Socket][]frame)
+	r.wake()
+	cat := r.join("cat")
+	r.heard(cat, welcome(3, "ann", "bob", "cat"))
+	r.wait()
+	r.heard(ann, joined(3, "cat"))
+	r.wake()
+	r.leave(bob, 1000)
+	r.wait()
+	r.heard(ann, left(2, "bob"))
+	r.leave(ann, 1000)
+	r.leave(cat, 1000)
+	r.wait()
+	ann = r.join("ann")
+	r.heard(ann, welcome(1, "ann"))
+	r.heard(r.join("bob"), welcome(2, "ann", "bob"))
+}
+
+// Fields are not taken back with a turn that fails: what the room tells is right
+// all the same.
+func TestWhoFailedToComeIsNotTold(t *testing.T) {
+	r := newShippedRoom(t, map[string]string{
+		"a.js": `export default DO.extend({ $type: 'Room', onRequest() {
+			this.app.use('*', async (c, next) => { await next(); if (c.req.query('user') === 'eve') throw new Error('not you') })
+		} })`,
+		"z.js": `export default DO.extend({ $type: 'Room', webSocketClose(ws, code) { if (code === 4000) throw new Error('no') } })`,
+	})
+	if r.join("eve") != nil {
+		t.Fatal("eve is in")
+	}
+	ann := r.join("ann")
+	r.heard(ann, welcome(1, "ann")) // alone
+	if r.join("eve") != nil {
+		t.Fatal("eve is in")
+	}
+	r.wait()
+	r.heard(ann)
+	bob := r.join("bob")
+	r.join("eve")
+	r.heard(bob, welcome(2, "ann", "bob"))
+	r.wait()
+	r.heard(ann, joined(2, "bob"))
+	r.leave(bob, 4000)
+	r.wait()
+	r.heard(ann, left(1, "bob"))
+}
+
+// A crowd is named as far as it makes sense, and counted.
+func TestFramesOfACrowdAreBounded(t *testing.T) {
+	const people = 300
+	r := newShippedRoom(t, nil)
+	first := r.join("first")
+	var crowd []Socket
+	for i := range people {
+		crowd = append(crowd, r.join(fmt.Sprintf("p%03d", i)))
+	}
+	r.wait()
+	got := r.frames[first][1]
+	if len(r.frames[first]) != 2 || len(got.Joined) != 100 || got.Joined[99] != "p099" || got.More != people-100 || got.Count != people+1 {
+		t.Errorf("the first heard %d joined, %d more, %d in all", len(got.Joined), got.More, got.Count)
+	}
+	late := r.join("late")
+	if got := r.frames[late][0]; len(got.Users) != 100 || got.Users[0] != "first" || got.Count != people+2 {
+		t.Errorf("the last is welcomed by %d of %d", len(got.Users), got.Count)
+	}
+	r.wait()
+	delete(r.frames, first)
+	for _, s := range crowd[:250] {
+		r.leave(s, 1001)
+	}
+	r.join("new")
+	r.wait()
+	got = r.frames[first][0]
+	if len(r.frames[first]) != 1 || len(got.Left) != 100 || len(got.Joined) != 1 || got.More != 150 || got.Count != people+3-250 {
+		t.Errorf("the first heard %d left, %d joined, %d more, %d in all", len(got.Left), len(got.Joined), got.More, got.Count)
+	}
+}
+
+// The frames that a room sends of comings and goings are bounded: it gathers them
+// for longer the more hear of them.
+func TestALargeRoomGathersForLonger(t *testing.T) {
+	r := newShippedRoom(t, nil)
+	for i := range 5000 {
+		s := &testSocket{id: uint64(i + 1_000_000), tags: []string{"room:general", fmt.Sprint("user:p", i)}}
+		s.attachment = []byte(fmt.Sprintf(`{"user":"p%d","since":{"$date":0}}`, i))
+		r.sockets = append(r.sockets, s)
+	}
+	r.join("ann")
+	if after := r.wait(); after != 500*time.Millisecond {
+		t.Errorf("5,000 people hear of others after %v", after)
+	}
+}
+
+func TestPresenceIsPaged(t *testing.T) {
+	r := newShippedRoom(t, nil)
+	for _, user := range strings.Fields("dan bob ann cat bob") {
+		r.join(user)
+	}
+	for query, want := range map[string]string{
+		"":                   `{"room":"general","users":[{"user":"ann","sockets":1},{"user":"bob","sockets":2},{"user":"cat","sockets":1},{"user":"dan","sockets":1}],"count":4}`,
+		"?limit=2":           `{"room":"general","users":[{"user":"ann","sockets":1},{"user":"bob","sockets":2}],"count":4}`,
+		"?limit=2&after=bob": `{"room":"general","users":[{"user":"cat","sockets":1},{"user":"dan","sockets":1}],"count":4}`,
+		"?after=bobo":        `{"room":"general","users":[{"user":"cat","sockets":1},{"user":"dan","sockets":1}],"count":4}`,
+		"?after=zoe":         `{"room":"general","users":[],"count":4}`,
+		"?limit=0":           `{"error":"limit is a number from 1 to 1000"}`,
+		"?limit=1001":        `{"error":"limit is a number from 1 to 1000"}`,
+		"?limit=x":           `{"error":"limit is a number from 1 to 1000"}`,
+	} {
+		if got := strings.TrimSpace(string(r.get("/rooms/general/presence" + query).Body)); got != want {
+			t.Errorf("%s: %s, want %s", query, got, want)
+		}
+	}
+}
+
+// What a room of thousands takes to let one more in, and to do so after a sleep.
+func BenchmarkJoin(b *testing.B) {
+	for _, people := range []int{0, 100, 5000} {
+		crowded := func(b *testing.B) *shippedRoom {
+			r := newShippedRoom(b, nil)
+			for i := range people {
+				s := &testSocket{id: uint64(i + 1_000_000), tags: []string{"room:general", fmt.Sprint("user:p", i)}}
+				s.attachment = []byte(fmt.Sprintf(`{"user":"p%d","since":{"$date":0}}`, i))
+				r.sockets = append(r.sockets, s)
+			}
+			return r
+		}
+		b.Run(fmt.Sprint("awake/people=", people), func(b *testing.B) {
+			r := crowded(b)
+			r.join("ann")
+			for b.Loop() {
+				s := r.join("bob")
+				b.StopTimer()
+				r.sockets = r.sockets[:people+1]
+				r.vm.Forget(s)
+				clear(r.frames)
+				b.StartTimer()
+			}
+		})
+		b.Run(fmt.Sprint("asleep/people=", people), func(b *testing.B) {
+			r := crowded(b)
+			for b.Loop() {
+				r.wake()
+				r.join("bob")
+				b.StopTimer()
+				r.sockets = r.sockets[:people]
+				clear(r.frames)
+				b.StartTimer()
+			}
+		})
+	}
+}
