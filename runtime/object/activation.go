@@ -301,11 +301,11 @@ func (act *activation) Log() *slog.Logger {
 
 func (act *activation) ScriptError(kind string, err *script.Error) {
 	n := act.object.node
-	label, _, _ := strings.Cut(kind, " ") // without the name of a method or an event
-	n.config.Observe.scriptError(label)
 	attrs := []any{"object", act.object.key.String(), "event", kind, "error", err.Error()}
 	if err.Stack != "" {
 		attrs = append(attrs, "stack", err.Stack)
 	}
 	n.log.Error("script error", attrs...)
+	label, _, _ := strings.Cut(kind, " ") // without the name of a method or an event
+	n.config.Observe.scriptError(label)
 }
