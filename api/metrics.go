@@ -58,15 +58,25 @@ func (m *Metrics) Commit(batches int, took time.Duration) {
 // a label.
 func (m *Metrics) ScriptError(kind string) { m.scriptErrors.WithLabelValues(kind).Inc() }
 
+func (m *Metrics) gauge(name, help string, f func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
+}
+
+func (m *Metrics) counter(name, help string, f func() float64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, f))
+}
+
+// WatchLimit adds the counts of the limit of connections.
+func (m *Metrics) WatchLimit(c *ConnLimit) {
+	m.gauge("chat_connections", "Open connections, sockets among them.", func() float64 { return float64(c.Open()) })
+	m.gauge("chat_connections_max", "Connections that the limit of open files has room for.", func() float64 { return float64(c.Room()) })
+	m.counter("chat_connections_refused_total", "Connections that found no room.", func() float64 { return float64(c.Refused()) })
+	m.counter("chat_accept_errors_total", "Failures to accept a connection, for lack of descriptors or memory.", func() float64 { return float64(c.AcceptErrors()) })
+}
+
 // Watch adds the counts that others keep.
 func (m *Metrics) Watch(node *object.Node, sockets *socket.Server, events *event.Dispatcher) {
-	stats := node.Stats()
-	gauge := func(name, help string, f func() float64) {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
-	}
-	counter := func(name, help string, f func() float64) {
-		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, f))
-	}
+	stats, gauge, counter := node.Stats(), m.gauge, m.counter
 	gauge("chat_sockets", "Open client sockets.", func() float64 { return float64(sockets.Len()) })
 	gauge("chat_objects_awake", "Objects that have a virtual machine.", func() float64 { return float64(stats.Awake.Load()) })
 	gauge("chat_objects_known", "Objects in memory, hibernating ones with sockets among them.", func() float64 { return float64(node.Known()) })

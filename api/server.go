@@ -32,11 +32,13 @@ type Server struct {
 	node    *object.Node
 	metrics *Metrics
 	log     *slog.Logger
+
+	upgrading chan struct{} // a token for each upgrade that runs
 }
 
 // New makes the edge of a node.
 func New(node *object.Node, metrics *Metrics, log *slog.Logger) *Server {
-	return &Server{node: node, metrics: metrics, log: log}
+	return &Server{node: node, metrics: metrics, log: log, upgrading: make(chan struct{}, maxUpgrading)}
 }
 
 // HTTP returns an http.Server with the time-outs and limits that the edge needs.
@@ -143,7 +145,7 @@ func (s *Server) writeResponse(w http.ResponseWriter, r *http.Request, response 
 }
 
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, response *object.Response) {
-	err := response.Socket.Upgrade(w, r, response.Header)
+	err := s.takeOver(w, r, response)
 	if err == nil {
 		return
 	}
@@ -158,6 +160,14 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, response *objec
 		s.log.Debug("an upgrade failed", "error", err)
 		writeError(w, http.StatusInternalServerError, "Internal Server Error")
 	}
+}
+
+// takeOver upgrades, a few connections at a time: see maxUpgrading. An upgrade is
+// quick, and waits for no client.
+func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, response *object.Response) error {
+	s.upgrading <- struct{}{}
+	defer func() { <-s.upgrading }()
+	return response.Socket.Upgrade(w, r, response.Header)
 }
 
 // writeError answers with {"error": message}.

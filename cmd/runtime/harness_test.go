@@ -56,6 +56,7 @@ type programOptions struct {
 	data    string // folder; a new one if empty
 	flags   []string
 	env     map[string]string
+	ulimit  string // arguments of sh's ulimit, to start under; none if empty
 }
 
 // program is a running program.
@@ -95,13 +96,21 @@ func launch(t *testing.T, o programOptions) *program {
 		o.scripts = shipped
 	}
 	args := append([]string{"--addr", "127.0.0.1:0", "--scripts", o.scripts, "--data", o.data}, o.flags...)
+	if o.ulimit != "" {
+		limited := append([]string{"-c", "ulimit " + o.ulimit + ` && exec "$0" "$@"`, binary}, args...)
+		return executeCommand(t, exec.Command("sh", limited...), o.env)
+	}
 	return execute(t, args, o.env)
 }
 
 func execute(t *testing.T, args []string, env map[string]string) *program {
 	t.Helper()
+	return executeCommand(t, exec.Command(binary, args...), env)
+}
+
+func executeCommand(t *testing.T, cmd *exec.Cmd, env map[string]string) *program {
+	t.Helper()
 	p := &program{t: t, stdout: newOutput(), stderr: newOutput(), done: make(chan struct{})}
-	cmd := exec.Command(binary, args...)
 	cmd.Stdout, cmd.Stderr = p.stdout, p.stderr
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "CHAT_") {

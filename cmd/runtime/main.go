@@ -108,7 +108,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if o.log == "text" {
 		s.describe(stdout)
 	} else {
-		log.Info("ready", "addr", s.address(), "scripts", o.scripts, "data", o.data)
+		log.Info("ready", "addr", s.address(), "scripts", o.scripts, "data", o.data, "connections", s.limit.Room())
 	}
 	select {
 	case <-ctx.Done():

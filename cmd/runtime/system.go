@@ -40,6 +40,7 @@ type system struct {
 	node      *object.Node
 	events    *event.Dispatcher
 	http      *http.Server
+	limit     *api.ConnLimit
 	listeners []net.Listener
 	serving   sync.WaitGroup
 	served    chan error // why serving ended by itself
@@ -49,6 +50,14 @@ type system struct {
 // address comes last, so that who can connect can be served.
 func start(ctx context.Context, o options, log *slog.Logger) (s *system, err error) {
 	s = &system{options: o, served: make(chan error, 1)}
+	files, err := api.MaxFiles()
+	if err != nil {
+		return nil, err
+	}
+	s.limit, err = api.NewConnLimit(files, func() int { return s.sockets.Len() }, log)
+	if err != nil {
+		return nil, err
+	}
 	s.set, err = script.Load(script.Options{Folder: o.scripts, TurnTimeout: o.turnTimeout, Log: log})
 	if err != nil {
 		return nil, scriptsError(o.scripts, err)
@@ -72,7 +81,9 @@ func start(ctx context.Context, o options, log *slog.Logger) (s *system, err err
 		},
 	})
 	metrics.Watch(s.node, s.sockets, s.events)
+	metrics.WatchLimit(s.limit)
 	s.http = api.New(s.node, metrics, log).HTTP()
+	s.limit.Watch(s.http)
 	s.listeners, err = listen(o.addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		err = fmt.Errorf("the address %s is in use: stop what listens there, or choose another with --addr", o.addr)
@@ -83,7 +94,9 @@ func start(ctx context.Context, o options, log *slog.Logger) (s *system, err err
 	if err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
-	for _, l := range s.listeners {
+	for i, l := range s.listeners {
+		l = s.limit.Listener(l)
+		s.listeners[i] = l
 		s.serving.Go(func() {
 			if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 				select {
@@ -155,6 +168,7 @@ func (s *system) stop() error {
 	_ = within(stopHTTP, s.http.Shutdown)
 	_ = s.http.Close()
 	s.serving.Wait()
+	s.limit.Close()
 	s.events.Close()
 	var errs []error
 	if err := within(stopObjects, s.node.Close); err != nil {
@@ -176,7 +190,8 @@ func (s *system) address() string {
 
 // describe prints what was started, for the person who started it.
 func (s *system) describe(w io.Writer) {
-	fmt.Fprintf(w, "chat.example.com.ai\n\n  listening  http://%s\n  data       %s\n  scripts    %s\n\n", s.address(), s.options.data, s.options.scripts)
+	fmt.Fprintf(w, "chat.example.com.ai\n\n  listening  http://%s\n  data       %s\n  scripts    %s\n  room for   %d connections\n\n",
+		s.address(), s.options.data, s.options.scripts, s.limit.Room())
 	for _, p := range s.set.Parts() {
 		noun := p.Noun
 		if noun == "" {

@@ -1,0 +1,269 @@
+package main_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// What the log says of the limit of open files.
+const (
+	saysFull  = "the limit of open files is reached"
+	saysWaits = "connections cannot be accepted"
+	saysAgain = "new connections are taken again"
+)
+
+func TestTheStartSaysHowManyConnectionsFit(t *testing.T) {
+	if _, ok := start(t, programOptions{ulimit: "-n 200"}).stdout.waitFor("room for   72 connections", nil); !ok {
+		t.Error("a limit of 200 files")
+	}
+	// What the soft limit leaves out is the program's too: Go takes all but one of it.
+	if _, ok := start(t, programOptions{ulimit: "-S -n 200 && ulimit -H -n 400"}).stdout.waitFor("room for   271 connections", nil); !ok {
+		t.Error("a soft limit of 200 files and a hard one of 400")
+	}
+	p := launch(t, programOptions{data: t.TempDir(), ulimit: "-n 100"})
+	if code := p.wait(); code != 1 || !strings.Contains(p.stderr.String(), "the limit of open files is 100") || strings.Count(p.stderr.String(), "\n") != 1 {
+		t.Errorf("a limit of 100 files: exit status %d, %s", code, p.stderr)
+	}
+}
+
+// knock asks for a WebSocket and returns the status of the answer. The connection
+// lasts until the test ends.
+func (p *program) knock(path string) (net.Conn, *http.Response, error) {
+	conn, err := net.DialTimeout("tcp", p.addr, patience)
+	if err != nil {
+		return nil, nil, err
+	}
+	p.t.Cleanup(func() { _ = conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return nil, nil, err
+	}
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", path, p.addr)
+	r, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	return conn, r, err
+}
+
+// scraper reads metrics over one connection that it keeps, as Prometheus does.
+func (p *program) scraper() func(name string) float64 {
+	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
+	p.t.Cleanup(client.CloseIdleConnections)
+	return func(name string) (value float64) {
+		p.t.Helper()
+		r, err := client.Get("http://" + p.addr + "/metrics")
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		defer r.Body.Close()
+		body, err := io.ReadAll(r.Body)
+		if err != nil || r.StatusCode != http.StatusOK {
+			p.t.Fatalf("metrics: status %d, %v", r.StatusCode, err)
+		}
+		for line := range strings.Lines(string(body)) {
+			if rest, ok := strings.CutPrefix(line, name+" "); ok {
+				if _, err := fmt.Sscan(rest, &value); err != nil {
+					p.t.Fatal(err)
+				}
+				return value
+			}
+		}
+		p.t.Fatalf("no metric %s", name)
+		return 0
+	}
+}
+
+// wantRefusedInPeace is refused, and sends the rest of its request after that.
+func (p *program) wantRefusedInPeace() {
+	p.t.Helper()
+	conn, err := net.DialTimeout("tcp", p.addr, patience)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		p.t.Fatal(err)
+	}
+	const parts = 8
+	part := strings.Repeat("x", 64<<10)
+	fmt.Fprintf(conn, "PUT /users/ann/profile HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n", p.addr, parts*len(part))
+	answer, err := io.ReadAll(conn)
+	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 503 ") {
+		p.t.Errorf("a large request: %q, %v", answer, err)
+	}
+	for range parts {
+		if _, err := io.WriteString(conn, part); err != nil {
+			p.t.Fatalf("the rest of a large request: %v", err)
+		}
+	}
+}
+
+// cpu is the time of the processor that the program has taken so far.
+func (p *program) cpu() time.Duration {
+	p.t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.process.Pid))
+	if err != nil {
+		p.t.Skip("no /proc")
+	}
+	_, fields, _ := strings.Cut(string(stat), ") ")
+	var user, system int64
+	if _, err := fmt.Sscan(strings.Join(strings.Fields(fields)[11:13], " "), &user, &system); err != nil {
+		p.t.Fatal(err)
+	}
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// logged counts the lines of the log that have the text.
+func (p *program) logged(text string) int { return strings.Count(p.stderr.String(), text) }
+
+// Who comes after the last that fits is told so, and nobody else notices.
+func TestAFullProgramRefusesNewConnections(t *testing.T) {
+	p := start(t, programOptions{ulimit: "-n 200"})
+	const room = 72
+	metric := p.scraper()
+	if got := metric("chat_connections_max"); got != room {
+		t.Fatalf("there is room for %v, want %d", got, room)
+	}
+	for range room + 1 {
+		if r := p.get("/healthz"); r.status != http.StatusOK {
+			t.Fatalf("requests that come and go: status %d", r.status)
+		}
+	}
+	p.eventually("they are gone", func() bool { return metric("chat_connections") == 1 })
+	ann, bob := p.join("general", "ann"), p.join("general", "bob")
+	ann.want(object{"type": "presence"})
+	talk := func(text string) {
+		t.Helper()
+		ann.say(text)
+		ann.wantMessage("ann", text)
+		bob.wantMessage("ann", text)
+	}
+
+	// Who is let in gets in, however many come at once.
+	var crowd sync.WaitGroup
+	for i := range 40 {
+		crowd.Go(func() {
+			if _, r, err := p.knock(fmt.Sprintf("/ws/crowd%d?user=c", i)); err != nil || r.StatusCode != http.StatusSwitchingProtocols {
+				t.Errorf("one of the crowd: %v, %v", r, err)
+			}
+		})
+	}
+	crowd.Wait()
+	var last []net.Conn
+	for i := 3 + 40; i < room; i++ { // 3: ann, bob and the metrics
+		conn, r, err := p.knock(fmt.Sprintf("/ws/last%d?user=l", i))
+		if err != nil || r.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatalf("the %dth of %d that fit: %v, %v", i+1, room, r, err)
+		}
+		last = append(last, conn)
+	}
+	if n := p.logged(saysFull); n != 0 {
+		t.Errorf("the log says too early that the program is full")
+	}
+	talk("it is full here")
+
+	before, started := p.cpu(), time.Now()
+	for i := range 30 {
+		_, r, err := p.knock("/ws/general?user=eve")
+		if err != nil || r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" {
+			t.Fatalf("refusal %d: %v, %v", i, r, err)
+		}
+	}
+	p.wantRefusedInPeace()
+	if r := p.get("/rooms"); r.status != http.StatusServiceUnavailable || r.object(t)["error"] != "Service Unavailable" {
+		t.Errorf("a request: status %d %s", r.status, r.body)
+	}
+	t.Logf("32 refusals took %v, and %v of CPU", time.Since(started), p.cpu()-before)
+	talk("still nobody new")
+	if files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.process.Pid)); err == nil && len(files) > 200-32 {
+		t.Errorf("%d files are open", len(files))
+	}
+	if got := metric("chat_connections"); got != room {
+		t.Errorf("%v connections, want %d", got, room)
+	}
+	if got := metric("chat_connections_refused_total"); got != 32 {
+		t.Errorf("%v refused, want 32", got)
+	}
+
+	for _, conn := range last[:8] {
+		_ = conn.Close()
+	}
+	p.eventually("those who left are gone", func() bool { return metric("chat_connections") == room-8 })
+	talk("some have left")
+	p.join("general", "eve")
+	ann.want(object{"type": "presence"})
+	bob.want(object{"type": "presence"})
+	talk("hello eve")
+	if _, ok := p.stderr.waitFor(saysAgain, p.done); !ok {
+		t.Error("the log does not say that there is room again")
+	}
+	if full, again := p.logged(saysFull), p.logged(saysAgain); full != 1 || again != 1 {
+		t.Errorf("the log says %d times that the program is full, and %d times that it is not", full, again)
+	}
+	if lines := p.logged("\n"); lines != 2 { // such as: a socket that lacked a descriptor
+		t.Errorf("the log has %d lines, want 2", lines)
+	}
+}
+
+// Where accepting fails although there should be room, connections wait.
+func TestNothingSpinsWhenAcceptingFails(t *testing.T) {
+	if _, err := exec.LookPath("prlimit"); err != nil {
+		t.Skip(err)
+	}
+	p := start(t, programOptions{})
+	limit := func(files string) {
+		t.Helper()
+		out, err := exec.Command("prlimit", "--pid", fmt.Sprint(p.process.Pid), "--nofile="+files+":").CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	metric := p.scraper()
+	metric("chat_connections")
+	ann := p.join("general", "ann")
+	limit("10")
+	before, failed := p.cpu(), 0.0
+	answer := make(chan response, 1)
+	go func() {
+		r, err := p.try("GET", "/rooms", "")
+		if err != nil {
+			r.body = err.Error()
+		}
+		answer <- r
+	}()
+	started := time.Now()
+	p.eventually("accepting has failed often", func() bool {
+		ann.say("hello")
+		ann.wantMessage("ann", "hello")
+		failed = metric("chat_accept_errors_total")
+		return failed >= 8
+	})
+	// 5 ms, doubled seven times, are 635 ms.
+	if took := time.Since(started); took < 635*time.Millisecond {
+		t.Errorf("accepting failed %v times in %v", failed, took)
+	}
+	rest := p.cpu()
+	t.Logf("%v failures in %v, with those who talk %v of CPU", failed, time.Since(started), rest-before)
+	select {
+	case r := <-answer:
+		t.Errorf("answered without a descriptor: %d %s", r.status, r.body)
+	default:
+	}
+	limit("200")
+	if r := <-answer; r.status != http.StatusOK {
+		t.Errorf("who waited: status %d %s", r.status, r.body)
+	}
+	if _, ok := p.stderr.waitFor(saysAgain, p.done); !ok {
+		t.Error("the log does not say that connections are accepted again")
+	}
+	if waits, again, lines := p.logged(saysWaits), p.logged(saysAgain), p.logged("\n"); waits != 1 || again != 1 || lines != 2 {
+		t.Errorf("%d lines of log, want one at the beginning and one at the end", lines)
+	}
+}
