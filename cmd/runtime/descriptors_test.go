@@ -138,7 +138,8 @@ func TestAFullProgramRefusesNewConnections(t *testing.T) {
 	}
 	p.eventually("they are gone", func() bool { return metric("chat_connections") == 1 })
 	ann, bob := p.join("general", "ann"), p.join("general", "bob")
-	ann.want(object{"type": "presence"})
+	ann.wantPresence(2)
+	bob.wantPresence(2)
 	talk := func(text string) {
 		t.Helper()
 		ann.say(text)
@@ -198,8 +199,8 @@ func TestAFullProgramRefusesNewConnections(t *testing.T) {
 	p.eventually("those who left are gone", func() bool { return metric("chat_connections") == room-8 })
 	talk("some have left")
 	p.join("general", "eve")
-	ann.want(object{"type": "presence"})
-	bob.want(object{"type": "presence"})
+	ann.wantPresence(3)
+	bob.wantPresence(3)
 	talk("hello eve")
 	if _, ok := p.stderr.waitFor(saysAgain, p.done); !ok {
 		t.Error("the log does not say that there is room again")
