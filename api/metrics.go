@@ -78,6 +78,7 @@ func (m *Metrics) WatchLimit(c *ConnLimit) {
 func (m *Metrics) Watch(node *object.Node, sockets *socket.Server, events *event.Dispatcher) {
 	stats, gauge, counter := node.Stats(), m.gauge, m.counter
 	gauge("chat_sockets", "Open client sockets.", func() float64 { return float64(sockets.Len()) })
+	gauge("chat_sockets_parked", "Open client sockets that have no goroutine.", func() float64 { return float64(sockets.Stats().Parked) })
 	gauge("chat_objects_awake", "Objects that have a virtual machine.", func() float64 { return float64(stats.Awake.Load()) })
 	gauge("chat_objects_known", "Objects in memory, hibernating ones with sockets among them.", func() float64 { return float64(node.Known()) })
 	counter("chat_turns_total", "Turns that ran.", func() float64 { return float64(stats.Turns.Load()) })

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -36,6 +37,8 @@ type options struct {
 	hibernateAfter time.Duration
 	turnTimeout    time.Duration
 	pingInterval   time.Duration
+	tlsCert        string
+	tlsKey         string
 	log            string
 }
 
@@ -51,11 +54,13 @@ func parseOptions(args []string, getenv func(string) string, help io.Writer) (op
 	fs.DurationVar(&o.hibernateAfter, "hibernate-after", object.DefaultHibernateAfter, "how long an idle object keeps its virtual machine")
 	fs.DurationVar(&o.turnTimeout, "turn-timeout", script.DefaultTurnTimeout, "how long a script may run at a time")
 	fs.DurationVar(&o.pingInterval, "ping-interval", 30*time.Second, "how often silent sockets are pinged; 0 is never")
+	fs.StringVar(&o.tlsCert, "tls-cert", "", "file of the certificate chain in PEM, to serve HTTPS; with --tls-key")
+	fs.StringVar(&o.tlsKey, "tls-key", "", "file of the certificate's key in PEM")
 	fs.StringVar(&o.log, "log", "text", "format of the log: text or json")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(help, "Runs the chat rooms of a scripts folder. Each flag is an environment variable too.\n\n")
 		fs.VisitAll(func(f *flag.Flag) {
-			fmt.Fprintf(help, "  --%-16s %s\n  %18s %s, default %s\n", f.Name, f.Usage, "", variable(f), f.DefValue)
+			fmt.Fprintf(help, "  --%-16s %s\n  %18s %s, default %s\n", f.Name, f.Usage, "", variable(f), cmp.Or(f.DefValue, "none"))
 		})
 		return o, err
 	} else if err != nil {
@@ -79,6 +84,8 @@ func parseOptions(args []string, getenv func(string) string, help io.Writer) (op
 	case err != nil:
 	case o.log != "text" && o.log != "json":
 		err = fmt.Errorf("--log %q: must be text or json", o.log)
+	case (o.tlsCert == "") != (o.tlsKey == ""):
+		err = errors.New("--tls-cert and --tls-key go together")
 	case o.turnTimeout <= 0, o.hibernateAfter <= 0, o.pingInterval < 0:
 		err = errors.New("durations must be greater than 0 (--ping-interval: or 0)")
 	}

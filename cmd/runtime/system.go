@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -58,6 +59,10 @@ func start(ctx context.Context, o options, log *slog.Logger) (s *system, err err
 	if err != nil {
 		return nil, err
 	}
+	certificate, err := loadCertificate(o)
+	if err != nil {
+		return nil, err
+	}
 	s.set, err = script.Load(script.Options{Folder: o.scripts, TurnTimeout: o.turnTimeout, Log: log})
 	if err != nil {
 		return nil, scriptsError(o.scripts, err)
@@ -84,6 +89,7 @@ func start(ctx context.Context, o options, log *slog.Logger) (s *system, err err
 	metrics.WatchLimit(s.limit)
 	s.http = api.New(s.node, metrics, log).HTTP()
 	s.limit.Watch(s.http)
+	s.http.TLSConfig = certificate
 	s.listeners, err = listen(o.addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		err = fmt.Errorf("the address %s is in use: stop what listens there, or choose another with --addr", o.addr)
@@ -98,7 +104,11 @@ func start(ctx context.Context, o options, log *slog.Logger) (s *system, err err
 		l = s.limit.Listener(l)
 		s.listeners[i] = l
 		s.serving.Go(func() {
-			if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			serve := s.http.Serve
+			if certificate != nil {
+				serve = func(l net.Listener) error { return s.http.ServeTLS(l, "", "") }
+			}
+			if err := serve(l); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 				select {
 				case s.served <- err:
 				default: // one is enough
@@ -107,6 +117,19 @@ func start(ctx context.Context, o options, log *slog.Logger) (s *system, err err
 		})
 	}
 	return s, nil
+}
+
+// loadCertificate reads what HTTPS needs; nil if it isn't asked for. WebSockets are
+// of HTTP/1.1, so that is what is offered.
+func loadCertificate(o options) (*tls.Config, error) {
+	if o.tlsCert == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(o.tlsCert, o.tlsKey)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}, nil
 }
 
 // listen opens the address; for localhost on both loopback addresses, as clients
@@ -188,10 +211,18 @@ func (s *system) address() string {
 	return addr
 }
 
+// scheme is that of the address.
+func (s *system) scheme() string {
+	if s.http.TLSConfig != nil {
+		return "https"
+	}
+	return "http"
+}
+
 // describe prints what was started, for the person who started it.
 func (s *system) describe(w io.Writer) {
-	fmt.Fprintf(w, "chat.example.com.ai\n\n  listening  http://%s\n  data       %s\n  scripts    %s\n  room for   %d connections\n\n",
-		s.address(), s.options.data, s.options.scripts, s.limit.Room())
+	fmt.Fprintf(w, "chat.example.com.ai\n\n  listening  %s://%s\n  data       %s\n  scripts    %s\n  room for   %d connections\n\n",
+		s.scheme(), s.address(), s.options.data, s.options.scripts, s.limit.Room())
 	for _, p := range s.set.Parts() {
 		noun := p.Noun
 		if noun == "" {
