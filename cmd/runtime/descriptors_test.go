@@ -120,6 +120,17 @@ func (p *program) cpu() time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
+// wantIdle measures the program for a second in which nobody asks it anything.
+// The bound is a tenth of a core: a spin takes a whole one.
+func (p *program) wantIdle() {
+	p.t.Helper()
+	before := p.cpu()
+	<-time.After(time.Second)
+	if took := p.cpu() - before; took > 100*time.Millisecond {
+		p.t.Errorf("a second with nothing to do takes %v of CPU", took)
+	}
+}
+
 // logged counts the lines of the log that have the text.
 func (p *program) logged(text string) int { return strings.Count(p.stderr.String(), text) }
 
@@ -170,7 +181,6 @@ func TestAFullProgramRefusesNewConnections(t *testing.T) {
 	}
 	talk("it is full here")
 
-	before, started := p.cpu(), time.Now()
 	for i := range 30 {
 		_, r, err := p.knock("/ws/general?user=eve")
 		if err != nil || r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" {
@@ -181,7 +191,7 @@ func TestAFullProgramRefusesNewConnections(t *testing.T) {
 	if r := p.get("/rooms"); r.status != http.StatusServiceUnavailable || r.object(t)["error"] != "Service Unavailable" {
 		t.Errorf("a request: status %d %s", r.status, r.body)
 	}
-	t.Logf("32 refusals took %v, and %v of CPU", time.Since(started), p.cpu()-before)
+	p.wantIdle()
 	talk("still nobody new")
 	if files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.process.Pid)); err == nil && len(files) > 200-32 {
 		t.Errorf("%d files are open", len(files))
@@ -230,7 +240,7 @@ func TestNothingSpinsWhenAcceptingFails(t *testing.T) {
 	metric("chat_connections")
 	ann := p.join("general", "ann")
 	limit("10")
-	before, failed := p.cpu(), 0.0
+	failed := 0.0
 	answer := make(chan response, 1)
 	go func() {
 		r, err := p.try("GET", "/rooms", "")
@@ -250,8 +260,7 @@ func TestNothingSpinsWhenAcceptingFails(t *testing.T) {
 	if took := time.Since(started); took < 635*time.Millisecond {
 		t.Errorf("accepting failed %v times in %v", failed, took)
 	}
-	rest := p.cpu()
-	t.Logf("%v failures in %v, with those who talk %v of CPU", failed, time.Since(started), rest-before)
+	p.wantIdle()
 	select {
 	case r := <-answer:
 		t.Errorf("answered without a descriptor: %d %s", r.status, r.body)

@@ -213,7 +213,7 @@ func (s *system) address() string {
 
 // scheme is that of the address.
 func (s *system) scheme() string {
-	if s.http.TLSConfig != nil {
+	if s.options.tlsCert != "" {
 		return "https"
 	}
 	return "http"
