@@ -80,6 +80,8 @@ func (m *Metrics) Watch(node *object.Node, sockets *socket.Server, events *event
 	gauge("chat_sockets", "Open client sockets.", func() float64 { return float64(sockets.Len()) })
 	gauge("chat_sockets_parked", "Open client sockets that have no goroutine.", func() float64 { return float64(sockets.Stats().Parked) })
 	gauge("chat_objects_awake", "Objects that have a virtual machine.", func() float64 { return float64(stats.Awake.Load()) })
+	counter("chat_wakes_total", "Objects that were given a virtual machine.", func() float64 { return float64(stats.Wakes.Load()) })
+	counter("chat_wakes_ready_total", "Wakes that found a virtual machine ready.", func() float64 { return float64(stats.Ready.Load()) })
 	gauge("chat_objects_known", "Objects in memory, hibernating ones with sockets among them.", func() float64 { return float64(node.Known()) })
 	counter("chat_turns_total", "Turns that ran.", func() float64 { return float64(stats.Turns.Load()) })
 	counter("chat_events_total", "Deliveries that turns put into the outbox.", func() float64 { return float64(stats.Events.Load()) })

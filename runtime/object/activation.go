@@ -48,8 +48,14 @@ var _ script.Host = (*activation)(nil)
 func newActivation(o *Object) *activation {
 	act := &activation{object: o, set: o.node.Scripts()}
 	act.view = o.node.store.View(o.key, o.node.config.Placement.Token(o.key))
-	act.vm = act.set.NewObject(act)
+	if act.vm = o.node.ready.take(act.set, o.key.Type); act.vm != nil {
+		act.vm.Attach(act)
+		o.node.stats.Ready.Add(1)
+	} else {
+		act.vm = act.set.NewObject(act)
+	}
 	o.node.stats.Awake.Add(1)
+	o.node.stats.Wakes.Add(1)
 	return act
 }
 

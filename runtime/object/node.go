@@ -63,6 +63,8 @@ func (o Observer) scriptError(kind string) {
 // Stats counts what the objects of a node do.
 type Stats struct {
 	Awake        atomic.Int64 // objects with a VM, now
+	Wakes        atomic.Int64
+	Ready        atomic.Int64 // wakes that found a VM ready
 	Turns        atomic.Int64
 	Events       atomic.Int64 // put into the outbox
 	Calls        atomic.Int64
@@ -85,6 +87,7 @@ type Node struct {
 	stats   Stats
 	workers workers
 	wave    *wave
+	ready   readyVMs
 	busy    atomic.Int64
 	quiet   chan struct{} // told when busy is 0 while closing
 	closing atomic.Bool
@@ -108,11 +111,13 @@ func NewNode(set *script.Set, c Config) *Node {
 	n := &Node{quiet: make(chan struct{}, 1), wave: newWave(), config: c, store: c.Store, sockets: c.Sockets, log: c.Log, seed: maphash.MakeSeed(),
 		entropy: ulid.Monotonic(ulid.DefaultEntropy(), 0)}
 	n.workers.next, n.workers.stop = make(chan *Object), make(chan struct{})
+	n.ready.init()
 	for i := range n.table {
 		n.table[i].objects = make(map[key.Key]*Object)
 	}
 	n.scripts.Store(set)
 	n.outbox = c.Outbox(n)
+	go n.ready.run(n.Scripts)
 	return n
 }
 
@@ -135,13 +140,15 @@ func (n *Node) work(o *Object) {
 	select {
 	case n.workers.next <- o:
 	default:
-		n.workers.all.Go(func() { n.workers.run(o) })
+		n.workers.all.Go(func() { n.workers.run(o, &n.ready) })
 	}
 }
 
-func (w *workers) run(o *Object) {
+func (w *workers) run(o *Object, ready *readyVMs) {
 	for {
+		ready.running.Add(1)
 		o.run()
+		ready.ran()
 		if w.idle.Add(1) > maxIdleWorkers {
 			w.idle.Add(-1)
 			return
@@ -246,7 +253,7 @@ func (n *Node) Close(ctx context.Context) error {
 			close(n.workers.stop)
 			n.workers.all.Wait()
 			n.wave.close()
-			return nil
+			return n.ready.close(ctx)
 		}
 	}
 }

@@ -39,6 +39,8 @@ func consoleMethod(level slog.Level) method {
 		log := vm.set.options.Log
 		if vm.host != nil {
 			log = vm.host.Log()
+		} else {
+			vm.asked = true
 		}
 		log.LogAttrs(context.Background(), level, text, attrs...)
 		return goja.Undefined()

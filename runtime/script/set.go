@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dlclark/regexp2/v2"
@@ -129,6 +130,7 @@ type noun struct {
 	parts   []*module          // in path order
 	owner   map[string]*module // member -> the part whose definition counts
 	indexes []string
+	unfit   atomic.Bool // for Preload
 }
 
 // regexpTimeout is set once: the library takes it from a variable of its own,

@@ -187,8 +187,9 @@ func (vm *VM) Boot(id TaskID) Outcome {
 				vm.loadHandlers()
 				return nil
 			}
-			vm.build()
-			vm.hook("onRequest")
+			if vm.instance == nil { // else it was preloaded
+				vm.assemble()
+			}
 			return vm.hook("init")
 		})
 	})

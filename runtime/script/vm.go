@@ -20,7 +20,7 @@ type VM struct {
 	rt   *goja.Runtime
 	set  *Set
 	noun *noun
-	host Host // nil while scripts are only looked at
+	host Host // nil while scripts are only looked at, or loaded ahead
 
 	classes    map[*class]*classState
 	intrinsics map[string]goja.Value
@@ -35,6 +35,7 @@ type VM struct {
 	parts    []*goja.Object           // the noun's, in path order
 	handlers map[string]goja.Callable // by name, in a VM of handlers
 	found    *module                  // where discovery puts what it finds
+	asked    bool                     // without a host, scripts did what they would do otherwise with one
 	unnamed  map[string]int           // handlers without a name of their own, counted
 	booted   bool
 
@@ -67,6 +68,28 @@ type VM struct {
 	autoResponse *SetAutoResponse
 }
 
+// Preload makes a VM that some object of the noun will have: its scripts are
+// loaded, its routes registered, and it waits for Attach and Boot. It returns nil
+// where scripts could tell that from a VM that does it all in Boot: if they fail,
+// which is then an object's error, if they ask for the time, an object or the
+// log, or if they leave something for later.
+func (s *Set) Preload(nounName string) *VM {
+	n := s.noun(nounName)
+	if nounName == HandlerNoun || n.unfit.Load() {
+		return nil
+	}
+	vm := s.newVM(nil)
+	vm.noun = n
+	if out := vm.run(vm.assemble); out.Err != nil || vm.asked {
+		n.unfit.Store(true) // the next ones would hardly do better
+		return nil
+	}
+	return vm
+}
+
+// Attach gives a VM of Preload to the object that it is for, once.
+func (vm *VM) Attach(host Host) { vm.host = host }
+
 // NewObject makes the VM of an object, empty: Boot loads the scripts into it.
 func (s *Set) NewObject(host Host) *VM {
 	vm := s.newVM(host)
@@ -87,9 +110,7 @@ func (s *Set) newVM(host Host) *VM {
 	vm.rt.SetMaxCallStackSize(maxCallStack)
 	vm.rt.SetPromiseRejectionTracker(vm.trackRejection)
 	vm.rt.SetAsyncContextTracker((*asyncContext)(vm))
-	if host != nil {
-		vm.rt.SetTimeSource(host.Now)
-	}
+	vm.rt.SetTimeSource(vm.now)
 	vm.installGlobals(webGlobals, hostGlobals)
 	vm.trampoline, _ = goja.AssertFunction(vm.rt.ToValue(func(goja.FunctionCall) goja.Value {
 		vm.body()
@@ -102,7 +123,12 @@ func (s *Set) newVM(host Host) *VM {
 // asyncContext carries the current task over awaits.
 type asyncContext VM
 
-func (c *asyncContext) Grab() any { return c.current }
+func (c *asyncContext) Grab() any {
+	if c.host == nil {
+		c.asked = true // in Boot, what is left for later comes after init has begun
+	}
+	return c.current
+}
 
 func (c *asyncContext) Resumed(current any) { c.current, _ = current.(*task) }
 
@@ -189,6 +215,12 @@ func (vm *VM) build() {
 	vm.instance = vm.rt.CreateObject(last)
 }
 
+// assemble is what all VMs of a noun begin with.
+func (vm *VM) assemble() {
+	vm.build()
+	vm.hook("onRequest")
+}
+
 // hook calls a lifecycle handler of every part that has it, in path order, and
 // returns what they returned.
 func (vm *VM) hook(name string, args ...goja.Value) (results []goja.Value) {
@@ -255,6 +287,7 @@ func (vm *VM) view() *store.View {
 // needHost throws where a script uses what only a running object has.
 func (vm *VM) needHost(what string) {
 	if vm.host == nil {
+		vm.asked = true
 		vm.throwError("Error", "%s cannot be used at the top level of a script: no object is running", what)
 	}
 }
@@ -263,6 +296,7 @@ func (vm *VM) reads() context.Context { return vm.host.Reads() }
 
 func (vm *VM) now() time.Time {
 	if vm.host == nil {
+		vm.asked = true
 		return time.Now()
 	}
 	return vm.host.Now()

@@ -60,9 +60,14 @@ func (w *watch) fire() {
 		w.timer.Reset(w.timeout)
 		return
 	}
-	if !w.hung && w.vm.host != nil {
+	switch {
+	case w.hung:
+	case w.vm.host != nil:
 		w.hung = true
 		w.vm.host.Hung()
+	default:
+		w.hung = true
+		w.vm.set.options.Log.Error("the top level of a script cannot be interrupted: a core is lost until it ends")
 	}
 }
 
