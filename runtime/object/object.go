@@ -27,23 +27,32 @@ const (
 )
 
 // Object is one durable object: what outlives its VM. Its goroutine exists only
-// while its inbox has something to do.
+// while its inbox has something to do. Most objects rest most of the time, so it
+// holds little itself.
 type Object struct {
 	node *Node
 	key  key.Key
 
-	mu      sync.Mutex // guards the fields up to the blank line
+	mu      sync.Mutex // guards the flags, and whether there is an agenda
+	running bool       // the goroutine exists
+	gone    bool       // forgotten: whoever holds it must look it up again
+	broken  bool       // a turn is stuck in something that cannot be interrupted
+	*agenda            // nil while the object hibernates and has nothing to do
+
+	// The object's goroutine owns what follows.
+	hub socket.Hub
+	act *activation // nil while it hibernates
+}
+
+// agenda is what an object needs only while it is awake or has something to do.
+type agenda struct {
+	// The object's mutex guards what is up to the blank line.
 	inbox   inbox
 	waiting int           // requests and calls among the events
-	running bool          // the goroutine exists
-	gone    bool          // forgotten: whoever holds it must look it up again
-	broken  bool          // a turn is stuck in something that cannot be interrupted
 	room    chan struct{} // not nil: closed when requests and calls have room again
 	current event         // what is handled
 
 	// The object's goroutine owns what follows.
-	hub        socket.Hub
-	act        *activation
 	unreleased []*turn // in order; those before the first uncommitted one are released
 	ahead      int     // bytes that they write
 	bootError  *script.Error
@@ -87,6 +96,7 @@ func (o *Object) offer(e event, counted bool) (ok bool) {
 		e.refuse(errBroken())
 		return true
 	}
+	o.needAgenda()
 	if counted {
 		o.waiting++
 	}
@@ -96,23 +106,33 @@ func (o *Object) offer(e event, counted bool) (ok bool) {
 	return true
 }
 
+// needAgenda makes sure that there is one. The mutex is held.
+func (o *Object) needAgenda() {
+	if o.agenda == nil {
+		o.agenda = new(agenda)
+	}
+}
+
 // full reports whether the inbox has no room for requests and calls.
 func (o *Object) full() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.waiting >= maxInbox
+	return o.agenda != nil && o.waiting >= maxInbox
 }
 
 // awaitRoom returns a channel that is closed when there may be room again.
 func (o *Object) awaitRoom() <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.agenda == nil || o.waiting < maxInbox { // there is room by now
+		room := make(chan struct{})
+		close(room)
+		return room
+	}
 	if o.room == nil {
 		o.room = make(chan struct{})
 	}
-	room := o.room
-	o.makeRoom(0) // at once, if there is room by now
-	return room
+	return o.room
 }
 
 // makeRoom takes events off the count and wakes those who wait. The mutex is held.
@@ -131,6 +151,7 @@ func (o *Object) complete(c completion) {
 	if o.gone {
 		return // nothing pinned it: nothing waits for this
 	}
+	o.needAgenda()
 	o.inbox.pushCompletion(c)
 	o.start()
 }
@@ -173,6 +194,9 @@ func (o *Object) run() {
 			}
 			o.rest()
 			o.current = nil
+			if o.act == nil && o.inbox.empty() && len(o.unreleased) == 0 {
+				o.agenda = nil
+			}
 			o.running = false
 			o.mu.Unlock()
 			return
