@@ -80,6 +80,7 @@ func (m *Metrics) Watch(node *object.Node, sockets *socket.Server, events *event
 	gauge("chat_sockets", "Open client sockets.", func() float64 { return float64(sockets.Len()) })
 	gauge("chat_sockets_parked", "Open client sockets that have no goroutine.", func() float64 { return float64(sockets.Stats().Parked) })
 	gauge("chat_objects_awake", "Objects that have a virtual machine.", func() float64 { return float64(stats.Awake.Load()) })
+	gauge("chat_objects_waiting", "Objects with work that wait until others are asleep.", func() float64 { return float64(stats.Waiting.Load()) })
 	counter("chat_wakes_total", "Objects that were given a virtual machine.", func() float64 { return float64(stats.Wakes.Load()) })
 	counter("chat_wakes_ready_total", "Wakes that found a virtual machine ready.", func() float64 { return float64(stats.Ready.Load()) })
 	gauge("chat_objects_known", "Objects in memory, hibernating ones with sockets among them.", func() float64 { return float64(node.Known()) })

@@ -35,6 +35,7 @@ type options struct {
 	scripts        string
 	data           string
 	hibernateAfter time.Duration
+	maxAwake       int
 	turnTimeout    time.Duration
 	pingInterval   time.Duration
 	tlsCert        string
@@ -52,6 +53,7 @@ func parseOptions(args []string, getenv func(string) string, help io.Writer) (op
 	fs.StringVar(&o.scripts, "scripts", "./scripts", "folder of the scripts")
 	fs.StringVar(&o.data, "data", "./data", "folder of the data")
 	fs.DurationVar(&o.hibernateAfter, "hibernate-after", object.DefaultHibernateAfter, "how long an idle object keeps its virtual machine")
+	fs.IntVar(&o.maxAwake, "max-awake", object.DefaultMaxAwake, "how many objects are awake at a time, as a target; 0 is any number")
 	fs.DurationVar(&o.turnTimeout, "turn-timeout", script.DefaultTurnTimeout, "how long a script may run at a time")
 	fs.DurationVar(&o.pingInterval, "ping-interval", 30*time.Second, "how often silent sockets are pinged; 0 is never")
 	fs.StringVar(&o.tlsCert, "tls-cert", "", "file of the certificate chain in PEM, to serve HTTPS; with --tls-key")
@@ -86,6 +88,8 @@ func parseOptions(args []string, getenv func(string) string, help io.Writer) (op
 		err = fmt.Errorf("--log %q: must be text or json", o.log)
 	case (o.tlsCert == "") != (o.tlsKey == ""):
 		err = errors.New("--tls-cert and --tls-key go together")
+	case o.maxAwake < 0:
+		err = fmt.Errorf("--max-awake %d: must be 0 or greater", o.maxAwake)
 	case o.turnTimeout <= 0, o.hibernateAfter <= 0, o.pingInterval < 0:
 		err = errors.New("durations must be greater than 0 (--ping-interval: or 0)")
 	}

@@ -78,8 +78,8 @@ func start(ctx context.Context, o options, log *slog.Logger) (s *system, err err
 	place := cluster.NewLocal(s.store.Epoch())
 	s.node = object.NewNode(s.set, object.Config{
 		Store: s.store, Sockets: s.sockets, Placement: place, Log: log,
-		HibernateAfter: o.hibernateAfter,
-		Observe:        object.Observer{Turn: metrics.Turn, ScriptError: metrics.ScriptError},
+		HibernateAfter: o.hibernateAfter, MaxAwake: o.maxAwake,
+		Observe: object.Observer{Turn: metrics.Turn, ScriptError: metrics.ScriptError},
 		Outbox: func(n *object.Node) object.Outbox {
 			s.events = event.New(s.store, n, s.store.Epoch(), log)
 			return s.events

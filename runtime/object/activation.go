@@ -29,9 +29,8 @@ type activation struct {
 	timers    map[int64]*time.Timer
 	trips     map[int64]*roundTrip // by call
 	booting   event                // waits for init
-
-	idle     *time.Timer // not nil: it will be seen whether the object may hibernate
-	lastTurn time.Time
+	lastTurn  time.Time
+	rank      rank // among those that are awake
 
 	reads      context.Context // of the running turn, made at its first read
 	cancelRead context.CancelFunc
@@ -54,6 +53,7 @@ func newActivation(o *Object) *activation {
 	} else {
 		act.vm = act.set.NewObject(act)
 	}
+	o.node.places.enter(o)
 	o.node.stats.Awake.Add(1)
 	o.node.stats.Wakes.Add(1)
 	return act
@@ -65,15 +65,13 @@ func (act *activation) end() {
 		t.Stop()
 	}
 	act.timers = nil
-	if act.idle != nil {
-		act.idle.Stop()
-	}
 	for _, t := range act.trips {
 		t.timer.Stop()
 	}
 	act.trips = nil
 	act.object.node.stats.Awake.Add(-1)
 	act.object.node.wave.rise()
+	act.object.node.places.leave(act)
 }
 
 // newTask starts a turn for a task that r waits for, if anybody does.
@@ -278,6 +276,7 @@ func (act *activation) Hung() {
 		waiting = append(waiting, o.inbox.events.pop())
 	}
 	o.makeRoom(o.waiting)
+	o.calls = 0
 	if o.current != nil {
 		waiting = append(waiting, o.current)
 	}

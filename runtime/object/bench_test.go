@@ -24,6 +24,11 @@ func (noOutbox) Committed(store.Delivery) {}
 // newNode makes a node with the shipped scripts, or with one file of its own.
 func newNode(tb testing.TB, text string) *object.Node {
 	tb.Helper()
+	return newNodeWith(tb, text, object.Config{})
+}
+
+func newNodeWith(tb testing.TB, text string, config object.Config) *object.Node {
+	tb.Helper()
 	folder := filepath.Join("..", "..", "scripts")
 	if text != "" {
 		folder = tb.TempDir()
@@ -40,8 +45,9 @@ func newNode(tb testing.TB, text string) *object.Node {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	n := object.NewNode(set, object.Config{Store: s, Sockets: socket.NewServer(socket.Config{Log: log}),
-		Placement: cluster.NewLocal(s.Epoch()), Log: log, Outbox: func(*object.Node) object.Outbox { return noOutbox{} }})
+	config.Store, config.Sockets, config.Placement = s, socket.NewServer(socket.Config{Log: log}), cluster.NewLocal(s.Epoch())
+	config.Log, config.Outbox = log, func(*object.Node) object.Outbox { return noOutbox{} }
+	n := object.NewNode(set, config)
 	tb.Cleanup(func() {
 		if err := n.Close(context.Background()); err != nil {
 			tb.Error(err)

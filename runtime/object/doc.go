@@ -27,6 +27,6 @@
 // # Hibernation
 //
 // An activation that nothing pins is dropped after Config.HibernateAfter without
-// a turn. The sockets stay, with their tags and attachments. An object without
+// a turn, and earlier if more than Config.MaxAwake objects want to be awake. The sockets stay, with their tags and attachments. An object without
 // sockets is then forgotten entirely.
 package object

@@ -142,13 +142,10 @@ type result struct {
 }
 
 func (e *requestEvent) counted()           {}
-func (e *requestEvent) wakes(*Object) bool { return true }
+func (e *requestEvent) wakes(*Object) bool { return e.state.Load() == 0 } // somebody waits for it
 func (e *requestEvent) ignored(*Object)    {}
 
 func (e *requestEvent) enter(o *Object, act *activation) {
-	if e.state.Load() != 0 {
-		return // nobody waits any more
-	}
 	id := act.newTask("request", e)
 	o.settle(act, act.vm.Request(id, e.request), nil)
 	act.limit(id, taskTimeout)

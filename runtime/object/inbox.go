@@ -70,6 +70,8 @@ func (q *queue[T]) push(order uint64, item T) { q.items = append(q.items, entry[
 
 func (q *queue[T]) order() uint64 { return q.items[q.head].order }
 
+func (q *queue[T]) first() T { return q.items[q.head].item }
+
 func (q *queue[T]) pop() T {
 	item := q.items[q.head].item
 	q.items[q.head] = entry[T]{}

@@ -33,6 +33,7 @@ type Config struct {
 	Placement      *cluster.Local
 	Outbox         func(*Node) Outbox // made for the node, which delivers
 	HibernateAfter time.Duration      // DefaultHibernateAfter if 0
+	MaxAwake       int                // how many objects are awake at a time, as a target; 0: any number
 	Log            *slog.Logger
 	Observe        Observer
 }
@@ -63,6 +64,7 @@ func (o Observer) scriptError(kind string) {
 // Stats counts what the objects of a node do.
 type Stats struct {
 	Awake        atomic.Int64 // objects with a VM, now
+	Waiting      atomic.Int64 // objects that wait until others are asleep, now
 	Wakes        atomic.Int64
 	Ready        atomic.Int64 // wakes that found a VM ready
 	Turns        atomic.Int64
@@ -88,6 +90,7 @@ type Node struct {
 	workers workers
 	wave    *wave
 	ready   readyVMs
+	places  places
 	busy    atomic.Int64
 	quiet   chan struct{} // told when busy is 0 while closing
 	closing atomic.Bool
@@ -112,6 +115,8 @@ func NewNode(set *script.Set, c Config) *Node {
 		entropy: ulid.Monotonic(ulid.DefaultEntropy(), 0)}
 	n.workers.next, n.workers.stop = make(chan *Object), make(chan struct{})
 	n.ready.init()
+	n.places = places{limit: c.MaxAwake, after: c.HibernateAfter, waits: &n.stats.Waiting, timer: time.AfterFunc(time.Hour, n.rebalance)}
+	n.places.timer.Stop()
 	for i := range n.table {
 		n.table[i].objects = make(map[key.Key]*Object)
 	}
@@ -241,6 +246,7 @@ func (n *Node) finish() {
 // ctx ends. Sockets and requests must have ended before.
 func (n *Node) Close(ctx context.Context) error {
 	n.closing.Store(true)
+	n.balance()
 	for {
 		for n.busy.Load() != 0 {
 			select {
@@ -250,6 +256,7 @@ func (n *Node) Close(ctx context.Context) error {
 			}
 		}
 		if n.forgetAll() {
+			n.places.timer.Stop()
 			close(n.workers.stop)
 			n.workers.all.Wait()
 			n.wave.close()

@@ -49,6 +49,8 @@ type agenda struct {
 	// The object's mutex guards what is up to the blank line.
 	inbox   inbox
 	waiting int           // requests and calls among the events
+	calls   int           // live calls among the events
+	place   place         // its own mutex guards it
 	room    chan struct{} // not nil: closed when requests and calls have room again
 	current event         // what is handled
 
@@ -99,6 +101,9 @@ func (o *Object) offer(e event, counted bool) (ok bool) {
 	o.needAgenda()
 	if counted {
 		o.waiting++
+	}
+	if _, call := e.(*callEvent); call {
+		o.calls++
 	}
 	o.inbox.pushEvent(e)
 	o.start()
@@ -175,16 +180,19 @@ func (o *Object) start() {
 // run handles what is in the inbox until there is nothing that may enter.
 func (o *Object) run() {
 	defer o.node.finish()
+	defer o.node.balance()
 	for {
-		gated := o.gated()
 		o.mu.Lock()
-		e, c, ok := o.inbox.pop(gated)
+		e, c, ok := o.inbox.pop(o.gated())
 		if !ok && len(o.unflushed) > 0 {
 			o.mu.Unlock()
 			o.flush()
 			continue
 		}
 		if !ok {
+			if o.act == nil && o.inbox.empty() {
+				o.node.places.forgo(o)
+			}
 			if o.inbox.empty() && o.act == nil && len(o.unreleased) == 0 && o.hub.Len() == 0 {
 				o.mu.Unlock()
 				if o.node.forget(o) {
@@ -204,6 +212,9 @@ func (o *Object) run() {
 		if _, counted := e.(countedEvent); counted {
 			o.makeRoom(1)
 		}
+		if _, call := e.(*callEvent); call {
+			o.calls--
+		}
 		o.current = e
 		o.mu.Unlock()
 		if c != nil {
@@ -220,12 +231,17 @@ type countedEvent interface{ counted() }
 
 // gated reports whether events have to wait: the object runs init or
 // blockConcurrencyWhile, or is too far ahead of the disk, or has lost its VM while
-// turns of that one still wait for the disk: a new one would not see them.
+// turns of that one still wait for the disk: a new one would not see them. And an
+// object that is asleep waits for a place among those that are awake. The mutex is
+// held.
 func (o *Object) gated() bool {
-	if o.act == nil && len(o.unreleased) > 0 {
-		return true
+	if o.act == nil {
+		if len(o.unreleased) > 0 {
+			return true
+		}
+		return o.inbox.events.len() > 0 && o.inbox.events.first().wakes(o) && !o.node.places.take(o, o.calls > 0)
 	}
-	if o.act != nil && o.act.vm.Blocked() {
+	if o.act.vm.Blocked() {
 		return true
 	}
 	return len(o.unreleased) >= maxUnreleased || o.ahead >= maxUnreleasedBytes
@@ -460,30 +476,9 @@ func (o *Object) dropSockets(list []script.Socket) {
 }
 
 // rest is called when the object has nothing to do for now: an activation that
-// nothing pins is looked at again after the time that it may idle.
+// nothing pins may hibernate after a while.
 func (o *Object) rest() {
-	act := o.act
-	if act == nil || act.idle != nil || len(o.unreleased) > 0 || !act.vm.Idle() {
-		return
+	if o.act != nil && len(o.unreleased) == 0 && o.act.vm.Idle() {
+		o.node.places.rested(o.act)
 	}
-	act.idle = time.AfterFunc(o.node.config.HibernateAfter, func() {
-		o.expire(func(o *Object) { o.mayHibernate(act) })
-	})
-}
-
-// mayHibernate drops the VM if the object has been idle for long enough.
-func (o *Object) mayHibernate(act *activation) {
-	if o.act != act || act.idle == nil {
-		return
-	}
-	if len(o.unreleased) > 0 || !act.vm.Idle() {
-		act.idle = nil // the end of what pins it leads to rest again
-		return
-	}
-	if left := o.node.config.HibernateAfter - time.Since(act.lastTurn); left > 0 {
-		act.idle.Reset(left)
-		return
-	}
-	o.act = nil
-	act.end()
 }
