@@ -5,51 +5,57 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"io"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/lxzan/gws"
 )
 
-// Limits of the clients.
-const (
-	connectAtOnce  = 16               // handshakes at a time: a crowd that comes, not a flood
-	connectTimeout = 30 * time.Second // for each
-	clientBuffer   = 1 << 10          // bytes to read into, per socket: a message or two
-)
+// connectAtOnce is the handshakes at a time: a crowd that comes, not a flood.
+const connectAtOnce = 16
 
-// fleet is the clients: for each room its members' sockets.
+// pollEvery is how often this process looks at its own counters.
+const pollEvery = 2 * time.Millisecond
+
+// fleet is the clients: in each room as many, or one more in the first ones.
 type fleet struct {
-	rooms, members int
-	sockets        []*gws.Conn // room r's member m is number r*members+m; nil is not connected
-	received       func(n int) // is told of every arrival of message n, by the readers
-	readers        sync.WaitGroup
-	closing        atomic.Bool
-	welcomed       atomic.Int64 // sockets that the server has greeted
-	errors         atomic.Int64 // messages that told of an error
-	lost           atomic.Int64 // sockets that closed before close
+	name     string // of the server, for the progress
+	addr     string // of the server, host:port
+	rooms    int
+	received func(p *peer, n int) // is told of every arrival of message n, by the readers
+	peers    []*peer              // member m of room r is number m*rooms+r; nil is not connected
+	readers  sync.WaitGroup
+	opened   atomic.Int64
+	closing  atomic.Bool
+	welcomed atomic.Int64 // sockets that the server has greeted
+	errors   atomic.Int64 // messages that told of an error
+	lost     atomic.Int64 // sockets that ended before close
 }
 
-// connect opens all sockets to ws://addr/ws/<room>?user=<name>. close must be
-// called whether it fails or not.
-func (f *fleet) connect(ctx context.Context, url string) error {
+// connect opens sockets to ws://addr/ws/<room>?user=<name> until there are so
+// many. close must be called whether it fails or not.
+func (f *fleet) connect(ctx context.Context, sockets int, progress io.Writer) error {
+	fmt.Fprintf(progress, "%s: connecting %d sockets\n", f.name, sockets)
+	stopProgress := tell(progress, func() string {
+		return fmt.Sprintf("%s: %d of %d sockets are connected", f.name, f.opened.Load(), sockets)
+	})
+	defer stopProgress()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	f.sockets = make([]*gws.Conn, f.rooms*f.members)
 	var next atomic.Int64
+	next.Store(int64(len(f.peers)))
+	f.peers = append(f.peers, make([]*peer, sockets-len(f.peers))...)
 	var workers sync.WaitGroup
-	for range min(connectAtOnce, len(f.sockets)) {
+	for range min(connectAtOnce, sockets) {
 		workers.Go(func() {
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
-				if i >= len(f.sockets) {
+				if i >= sockets {
 					return
 				}
-				if err := f.open(ctx, url, i); err != nil {
-					cancel(fmt.Errorf("socket %d of %d: %w", i+1, len(f.sockets), err))
+				if err := f.open(ctx, i); err != nil {
+					cancel(fmt.Errorf("socket %d of %d: %w", i+1, sockets, err))
 				}
 			}
 		})
@@ -58,36 +64,33 @@ func (f *fleet) connect(ctx context.Context, url string) error {
 	return context.Cause(ctx)
 }
 
-func (f *fleet) open(ctx context.Context, url string, i int) error {
-	address := fmt.Sprintf("%s/ws/bench-%d?user=user-%d", url, i/f.members, i%f.members)
-	socket, response, err := gws.NewClient(&client{fleet: f}, &gws.ClientOption{
-		Addr: address, HandshakeTimeout: connectTimeout, ReadBufferSize: clientBuffer,
-		NewDialer: func() (gws.Dialer, error) { return dialer{ctx}, nil },
-	})
+func (f *fleet) open(ctx context.Context, i int) error {
+	p := &peer{number: i, fleet: f}
+	in, err := p.open(ctx, f.addr, fmt.Sprintf("/ws/bench-%d?user=user-%d", i%f.rooms, i/f.rooms))
 	if err != nil {
-		if response != nil {
-			err = fmt.Errorf("%w (%s)", err, response.Status)
-		}
 		return err
 	}
-	f.sockets[i] = socket
-	f.readers.Go(socket.ReadLoop)
+	f.peers[i] = p
+	f.opened.Add(1)
+	f.readers.Go(func() { p.read(in) })
 	return nil
 }
 
-// dialer dials for as long as its context lasts.
-type dialer struct{ ctx context.Context }
-
-func (d dialer) Dial(network, addr string) (net.Conn, error) {
-	nd := net.Dialer{Timeout: connectTimeout}
-	return nd.DialContext(d.ctx, network, addr)
+// enter connects and waits until all are greeted: then they are in their rooms.
+func (f *fleet) enter(ctx context.Context, sockets int, progress io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, connectLimit)
+	defer cancel()
+	if err := f.connect(ctx, sockets, progress); err != nil {
+		return err
+	}
+	return poll(ctx, pollEvery, func() bool { return f.welcomed.Load() == int64(sockets) })
 }
 
 // setDeadline ends all sends that take longer.
 func (f *fleet) setDeadline(t time.Time) error {
 	var errs []error
-	for _, socket := range f.sockets {
-		errs = append(errs, socket.NetConn().SetWriteDeadline(t))
+	for _, p := range f.peers {
+		errs = append(errs, p.conn.SetWriteDeadline(t))
 	}
 	return errors.Join(errs...)
 }
@@ -95,45 +98,46 @@ func (f *fleet) setDeadline(t time.Time) error {
 // send sends message n: to the rooms in turn, by the members of each in turn. It
 // reports whether the connection took it.
 func (f *fleet) send(n int) bool {
-	room, member := n%f.rooms, n/f.rooms%f.members
-	return f.sockets[room*f.members+member].WriteString(content(n)) == nil
+	return f.peers[n%len(f.peers)].write(opText, []byte(content(n))) == nil
+}
+
+// drain waits until f holds, or no socket is left, or long enough: what is missing
+// then is counted. It fails only if ctx ends.
+func (f *fleet) drain(ctx context.Context, done func() bool) error {
+	limited, cancel := context.WithTimeout(ctx, drainLimit)
+	defer cancel()
+	_ = poll(limited, pollEvery, func() bool { return done() || f.lost.Load() == int64(len(f.peers)) })
+	return ctx.Err()
+}
+
+// take is told of every message, by its reader.
+func (f *fleet) take(p *peer, data []byte) {
+	if n, ok := number(data); ok {
+		f.received(p, n)
+	} else if bytes.Contains(data, []byte(`"type":"error"`)) {
+		f.errors.Add(1)
+	} else if !p.greeted && bytes.Contains(data, []byte(`"type":"welcome"`)) {
+		p.greeted = true
+		f.welcomed.Add(1)
+	}
+}
+
+// ended is told of the end of every socket, by its reader.
+func (f *fleet) ended() {
+	if !f.closing.Load() {
+		f.lost.Add(1)
+	}
 }
 
 // close ends all sockets and waits for their readers.
 func (f *fleet) close() {
 	f.closing.Store(true)
-	for _, socket := range f.sockets {
-		if socket != nil {
-			_ = socket.NetConn().Close()
+	for _, p := range f.peers {
+		if p != nil {
+			_ = p.conn.Close()
 		}
 	}
 	f.readers.Wait()
-}
-
-// client is the reader of one socket.
-type client struct {
-	gws.BuiltinEventHandler
-	fleet   *fleet
-	greeted bool
-}
-
-func (c *client) OnMessage(_ *gws.Conn, m *gws.Message) {
-	data := m.Bytes()
-	if n, ok := number(data); ok {
-		c.fleet.received(n)
-	} else if bytes.Contains(data, []byte(`"type":"error"`)) {
-		c.fleet.errors.Add(1)
-	} else if !c.greeted && bytes.Contains(data, []byte(`"type":"welcome"`)) {
-		c.greeted = true
-		c.fleet.welcomed.Add(1)
-	}
-	_ = m.Close()
-}
-
-func (c *client) OnClose(*gws.Conn, error) {
-	if !c.fleet.closing.Load() {
-		c.fleet.lost.Add(1)
-	}
 }
 
 // What people say is about this long; the number tells when it was due.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,9 +11,24 @@ import (
 
 // Limits of a measurement.
 const (
-	connectLimit = 2 * time.Minute  // for all sockets to be connected and greeted
+	connectLimit = 5 * time.Minute  // for all sockets to be connected and greeted
 	drainLimit   = 10 * time.Second // for what was sent to arrive, after the last one was due
 )
+
+// target is a server that is measured.
+type target struct {
+	name string // in the progress and in the table
+	addr string // host:port
+	pid  int    // 0 is unknown
+}
+
+// cpuTime is the processor time of a server so far; 0 if its process is unknown.
+func (t target) cpuTime() (time.Duration, error) {
+	if t.pid == 0 {
+		return 0, nil
+	}
+	return cpuTime(t.pid)
+}
 
 // load is what a server is measured with.
 type load struct {
@@ -37,6 +51,7 @@ type result struct {
 	SocketsLost    int64   `json:"sockets_lost"`          // that the server closed
 	Errors         int64   `json:"errors"`                // that the server answered with
 	P50            float64 `json:"latency_p50_ms"`        // from when a message was due to each arrival
+	P90            float64 `json:"latency_p90_ms"`        //
 	P99            float64 `json:"latency_p99_ms"`        //
 	Max            float64 `json:"latency_max_ms"`        //
 	CPU            float64 `json:"cpu_cores"`             // of the server; 0 is unknown
@@ -66,22 +81,20 @@ type mark struct {
 	client        time.Duration
 }
 
-// measure puts the load on a server, at a URL like ws://localhost:8787, and
-// tells every second how it goes. pid is the server's process; 0 is unknown. An
+// measure puts the load on a server, and tells every second how it goes. An
 // error means that nothing was measured; what went wrong in the measuring (lost
 // sockets, missing deliveries) is in the result.
-func measure(ctx context.Context, name, url string, pid int, l load, progress io.Writer) (result, error) {
+func measure(ctx context.Context, server target, l load, progress io.Writer) (result, error) {
 	t := &trial{load: l}
 	t.first = int(l.Rate * l.WarmUp.Seconds())
 	t.end = t.first + max(1, int(l.Rate*l.For.Seconds()))
-	t.fleet = fleet{rooms: l.Rooms, members: l.Members, received: t.received}
+	t.fleet = fleet{name: server.name, addr: server.addr, rooms: l.Rooms, received: t.received}
 	defer t.fleet.close()
-	r := result{Server: name, Sockets: l.Rooms * l.Members}
+	r := result{Server: server.name, Sockets: l.Rooms * l.Members}
 
-	fmt.Fprintf(progress, "%s: connecting %d sockets\n", name, r.Sockets)
 	begin := time.Now()
-	if err := t.connect(ctx, url); err != nil {
-		return r, fmt.Errorf("%s: connecting: %w", name, err)
+	if err := t.fleet.enter(ctx, r.Sockets, progress); err != nil {
+		return r, fmt.Errorf("%s: connecting: %w", server.name, err)
 	}
 	r.Connect = time.Since(begin).Seconds()
 
@@ -89,28 +102,18 @@ func measure(ctx context.Context, name, url string, pid int, l load, progress io
 	if err := t.fleet.setDeadline(t.start.Add(t.due(t.end) + drainLimit)); err != nil {
 		return r, err
 	}
-	stopProgress := t.report(name, progress)
-	from, to, lag, err := t.send(ctx, pid)
+	stopProgress := t.report(server.name, progress)
+	from, to, lag, err := t.send(ctx, server)
 	if err == nil {
-		err = t.drain(ctx)
+		err = t.fleet.drain(ctx, func() bool { return t.arrived.Load() >= t.sent.Load()*int64(t.Members) })
 	}
 	stopProgress()
 	if err != nil {
-		return r, fmt.Errorf("%s: %w", name, err)
+		return r, fmt.Errorf("%s: %w", server.name, err)
 	}
 	r.SenderMaxLag = milliseconds(lag)
 	t.evaluate(&r, from, to)
 	return r, nil
-}
-
-func (t *trial) connect(ctx context.Context, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, connectLimit)
-	defer cancel()
-	if err := t.fleet.connect(ctx, url); err != nil {
-		return err
-	}
-	// A socket that was greeted is in its room.
-	return poll(ctx, func() bool { return t.fleet.welcomed.Load() == int64(len(t.fleet.sockets)) })
 }
 
 // due is when message n is to be sent, after the start.
@@ -119,7 +122,7 @@ func (t *trial) due(n int) time.Duration {
 }
 
 // received takes an arrival of message n, in the goroutine of its reader.
-func (t *trial) received(n int) {
+func (t *trial) received(_ *peer, n int) {
 	t.arrived.Add(1)
 	if n >= t.first && n < t.end {
 		t.latencies.add(time.Since(t.start) - t.due(n))
@@ -130,64 +133,38 @@ func (t *trial) received(n int) {
 // send sends every message when it is due, or at once if it is late. It returns
 // how things stood when the first measured one was due and after the last, and
 // by how much the latest of the measured was late.
-func (t *trial) send(ctx context.Context, pid int) (from, to mark, lag time.Duration, err error) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	wait := func(n int) error {
-		late := time.Since(t.start) - t.due(n)
-		if late < 0 {
-			timer.Reset(-late)
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
+func (t *trial) send(ctx context.Context, server target) (from, to mark, lag time.Duration, err error) {
+	err = pace(ctx, t.start, 0, t.end, t.due, func(n int, late time.Duration) error {
+		if n == t.first {
+			var err error
+			if from, err = t.mark(server); err != nil {
+				return err
 			}
 		} else if n > t.first {
 			lag = max(lag, late)
 		}
-		return ctx.Err()
-	}
-	for n := range t.end {
-		if err := wait(n); err != nil {
-			return from, to, lag, err
-		}
-		if n == t.first {
-			if from, err = t.mark(pid); err != nil {
-				return from, to, lag, err
-			}
-		}
 		if t.fleet.send(n) {
 			t.sent.Add(1)
 		}
+		return nil
+	})
+	if err == nil {
+		err = sleep(ctx, time.Until(t.start.Add(t.due(t.end))))
 	}
-	if err = wait(t.end); err == nil {
-		to, err = t.mark(pid)
+	if err == nil {
+		to, err = t.mark(server)
 	}
 	return from, to, lag, err
 }
 
-func (t *trial) mark(pid int) (m mark, err error) {
+func (t *trial) mark(server target) (m mark, err error) {
 	m.sent, m.arrived = t.sent.Load(), t.arrived.Load()
-	if pid != 0 {
-		if m.server, err = cpuTime(pid); err != nil {
-			return m, err
-		}
+	if m.server, err = server.cpuTime(); err != nil {
+		return m, err
 	}
 	m.client, err = cpuTime(os.Getpid())
 	m.at = time.Now()
 	return m, err
-}
-
-// drain waits until all that was sent has arrived, or long enough.
-func (t *trial) drain(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, drainLimit)
-	defer cancel()
-	err := poll(limited, func() bool {
-		return t.arrived.Load() >= t.sent.Load()*int64(t.Members) || t.fleet.lost.Load() == int64(len(t.fleet.sockets))
-	})
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return nil // what is missing is counted
-	}
-	return err
 }
 
 func (t *trial) evaluate(r *result, from, to mark) {
@@ -200,6 +177,7 @@ func (t *trial) evaluate(r *result, from, to mark) {
 	r.SocketsLost = t.fleet.lost.Load()
 	r.Errors = t.fleet.errors.Load()
 	r.P50 = milliseconds(t.latencies.percentile(0.50))
+	r.P90 = milliseconds(t.latencies.percentile(0.90))
 	r.P99 = milliseconds(t.latencies.percentile(0.99))
 	r.Max = milliseconds(t.latencies.max())
 	r.CPU = (to.server - from.server).Seconds() / seconds
@@ -212,43 +190,18 @@ func (t *trial) evaluate(r *result, from, to mark) {
 // report tells every second how far it is, until the function that it returns is
 // called.
 func (t *trial) report(name string, progress io.Writer) (stop func()) {
-	ended, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		ticker := time.NewTicker(time.Second)
-		defer ticker.Stop()
-		var sent, arrived int64
-		for {
-			select {
-			case <-ended:
-				return
-			case <-ticker.C:
-			}
-			phase := "measuring"
-			if s := t.sent.Load(); s < int64(t.first) {
-				phase = "warming up"
-			}
-			s, a := t.sent.Load(), t.arrived.Load()
-			fmt.Fprintf(progress, "%s: %s, %.0f s: %d messages, %d deliveries in the last second\n",
-				name, phase, time.Since(t.start).Seconds(), s-sent, a-arrived)
-			sent, arrived = s, a
+	var sent, arrived int64
+	return tell(progress, func() string {
+		phase := "measuring"
+		s, a := t.sent.Load(), t.arrived.Load()
+		if s < int64(t.first) {
+			phase = "warming up"
 		}
-	}()
-	return func() { close(ended); <-done }
-}
-
-// poll waits until f holds, for as long as ctx allows.
-func poll(ctx context.Context, f func() bool) error {
-	ticker := time.NewTicker(2 * time.Millisecond)
-	defer ticker.Stop()
-	for !f() {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticker.C:
-		}
-	}
-	return nil
+		line := fmt.Sprintf("%s: %s, %.0f s: %d messages, %d deliveries in the last second",
+			name, phase, time.Since(t.start).Seconds(), s-sent, a-arrived)
+		sent, arrived = s, a
+		return line
+	})
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

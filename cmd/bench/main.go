@@ -12,9 +12,10 @@ import (
 )
 
 const usage = `usage:
-  bench rooms     load on many small rooms: of the server at --url, or of the chat and the baseline in turn
-  bench baseline  a plain WebSocket chat server to compare with
-Each shows its flags with --help.`
+  bench fanout    messages to one large room: processor time of a delivery
+  bench rooms     messages in many small rooms, each stored: processor time of a delivery
+  bench baseline  the plain WebSocket chat server that is measured beside the chat
+each measures the server at --url, or starts servers for it, and shows its flags with --help`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -36,12 +37,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return errors.New(usage)
 	}
 	switch args[0] {
-	case "rooms":
-		o, err := parseRooms(args[1:], stderr)
-		if err != nil {
-			return err
-		}
-		return runRooms(ctx, o, stdout, stderr)
 	case "baseline":
 		fs := newFlags("baseline", stderr)
 		addr := fs.String("addr", "127.0.0.1:8788", "address to listen on")
@@ -53,22 +48,44 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		fmt.Fprintln(stderr, usage)
 		return flag.ErrHelp
 	}
-	return fmt.Errorf("unknown command %q\n%s", args[0], usage)
-}
-
-func newFlags(command string, output io.Writer) *flag.FlagSet {
-	fs := flag.NewFlagSet("bench "+command, flag.ContinueOnError)
-	fs.SetOutput(output)
-	return fs
-}
-
-// parse takes flags only.
-func parse(fs *flag.FlagSet, args []string) error {
-	if err := fs.Parse(args); err != nil {
+	b, err := parseBench(args[0], args[1:], stderr)
+	if err != nil {
 		return err
 	}
-	if fs.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q: see --help", fs.Arg(0))
+	return perform(ctx, b, stdout, stderr)
+}
+
+// bench is a command with its flags. measure finds out what it is about; without
+// programs it measures the server at --url.
+type bench interface {
+	common() options
+	measure(ctx context.Context, p *programs, progress io.Writer) (report, error)
+}
+
+// parseBench reads the flags of a command.
+func parseBench(command string, args []string, stderr io.Writer) (bench, error) {
+	switch command {
+	case "fanout":
+		return parseFanout(args, stderr)
+	case "rooms":
+		return parseRooms(args, stderr)
 	}
-	return nil
+	return nil, fmt.Errorf("unknown command %q\n%s", command, usage)
+}
+
+// perform runs a command and prints what it found.
+func perform(ctx context.Context, b bench, stdout, progress io.Writer) (err error) {
+	o := b.common()
+	var p *programs
+	if o.url == "" {
+		if p, err = buildPrograms(ctx, progress); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, p.remove()) }()
+	}
+	r, err := b.measure(ctx, p, progress)
+	if err != nil {
+		return err
+	}
+	return show(stdout, o.json, r)
 }

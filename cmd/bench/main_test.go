@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math"
 	"net"
@@ -15,7 +16,31 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if built != nil {
+			if err := built.remove(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				code = 1
+			}
+		}
+		os.Exit(code)
+	}))
+}
+
+// built are the servers that most of these tests share; the first one builds them.
+var built *programs
+
+func sharedPrograms(t *testing.T) *programs {
+	t.Helper()
+	if built == nil {
+		var err error
+		if built, err = buildPrograms(t.Context(), io.Discard); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return built
+}
 
 // These tests measure for as long as it takes to have something to measure; what
 // they check is that it is complete, not how fast it is.
@@ -26,7 +51,7 @@ func TestRoomsComparesTheChatWithTheBaseline(t *testing.T) {
 	if err := run(t.Context(), args, &stdout, &progress); err != nil {
 		t.Fatalf("%v\n%s", err, &progress)
 	}
-	var r report
+	var r loadReport
 	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
 		t.Fatalf("%v in\n%s", err, &stdout)
 	}
@@ -63,9 +88,49 @@ func TestRoomsPrintsATableOfOneServer(t *testing.T) {
 	}
 }
 
+func TestFanoutComparesDeliveriesInOneRoom(t *testing.T) {
+	var r loadReport
+	runJSON(t, &r, "fanout", "--sockets", "20", "--rate", "50", "--warm-up", "100ms", "--for", "1s")
+	if r.Rooms != 1 || r.Members != 20 || len(r.Results) != 2 {
+		t.Fatalf("the report is %+v", r)
+	}
+	for _, one := range r.Results {
+		checkComplete(t, one, 20)
+		if one.Deliveries < 15*one.Messages {
+			t.Errorf("%s: %v messages became %v deliveries", one.Server, one.Messages, one.Deliveries)
+		}
+	}
+}
+
+// runJSON runs a command with servers that it starts, and reads what it prints.
+func runJSON(t *testing.T, into any, command string, flags ...string) (progress string) {
+	t.Helper()
+	b, err := parseBench(command, flags, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return measureJSON(t, into, b)
+}
+
+func measureJSON(t *testing.T, into any, b bench) (progress string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	r, err := b.measure(t.Context(), sharedPrograms(t), &stderr)
+	if err == nil {
+		err = show(&stdout, true, r)
+	}
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &stderr)
+	}
+	if err := json.Unmarshal(stdout.Bytes(), into); err != nil {
+		t.Fatalf("%v in\n%s", err, &stdout)
+	}
+	return stderr.String()
+}
+
 func TestMeasureKnowsTheProcessorTimeOfAProcess(t *testing.T) {
 	l := load{Rooms: 3, Members: 2, Rate: 2000, For: 300 * time.Millisecond}
-	r, err := measure(t.Context(), "self", startBaseline(t), os.Getpid(), l, io.Discard)
+	r, err := measure(t.Context(), target{"self", addressOf(startBaseline(t)), os.Getpid()}, l, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,17 +157,19 @@ func checkComplete(t *testing.T, r result, sockets int) {
 
 func TestMeasureEndsWhenItIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	url := startBaseline(t)
+	server := target{"x", addressOf(startBaseline(t)), 0}
 	cancelling := writerFunc(func(b []byte) { // the first progress line of a load that goes on for an hour
 		if bytes.Contains(b, []byte("measuring")) {
 			cancel()
 		}
 	})
-	_, err := measure(ctx, "x", url, 0, load{Rooms: 1, Members: 1, Rate: 100, For: time.Hour}, cancelling)
+	_, err := measure(ctx, server, load{Rooms: 1, Members: 1, Rate: 100, For: time.Hour}, cancelling)
 	if err == nil || !strings.Contains(err.Error(), context.Canceled.Error()) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func addressOf(url string) string { return strings.TrimPrefix(url, "ws://") }
 
 type writerFunc func([]byte)
 
@@ -113,11 +180,11 @@ func TestMeasureSaysWhyItCannotConnect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	url := "ws://" + listener.Addr().String()
+	nobody := target{"nobody", listener.Addr().String(), 0}
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err = measure(t.Context(), "nobody", url, 0, load{Rooms: 2, Members: 1, Rate: 1, For: time.Second}, io.Discard)
+	_, err = measure(t.Context(), nobody, load{Rooms: 2, Members: 1, Rate: 1, For: time.Second}, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "nobody: connecting: socket") || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("error %v", err)
 	}
@@ -125,38 +192,47 @@ func TestMeasureSaysWhyItCannotConnect(t *testing.T) {
 
 func TestTheRatioIsOfAllRoundsTogether(t *testing.T) {
 	of := func(cpu, deliveries float64) result { return result{CPU: cpu, Deliveries: deliveries, Seconds: 10} }
-	r := report{Results: []result{of(0.5, 1000), of(0.1, 1000), of(0.7, 2000), of(0.2, 2000)}}
+	r := loadReport{Results: []result{of(0.5, 1000), of(0.1, 1000), of(0.7, 2000), of(0.2, 2000)}}
 	if r.relate(); math.Abs(r.Ratio-4) > 1e-9 {
 		t.Errorf("1.2 cores to 0.3 for as many deliveries is %v", r.Ratio)
 	}
-	r = report{Results: []result{of(0.5, 1000)}}
+	r = loadReport{Results: []result{of(0.5, 1000)}}
 	if r.relate(); r.Ratio != 0 {
 		t.Errorf("one server has the ratio %v", r.Ratio)
 	}
 }
 
-func TestWrongArgumentsAreErrors(t *testing.T) {
-	for _, args := range [][]string{
-		{},
-		{"dance"},
-		{"rooms", "more"},
-		{"rooms", "--rooms", "0"},
-		{"rooms", "--members", "-1"},
-		{"rooms", "--rooms", "4611686018427387904", "--members", "4"},
-		{"rooms", "--rate", "0"},
-		{"rooms", "--rate", "NaN"},
-		{"rooms", "--for", "0s"},
-		{"rooms", "--warm-up", "-1s"},
-		{"rooms", "--url", "http://localhost:1"},
-		{"rooms", "--pid", "1"},
-		{"rooms", "--url", "ws://127.0.0.1:1", "--pid", "-1"},
-		{"rooms", "--rounds", "0"},
-		{"rooms", "--rounds", "2", "--url", "ws://127.0.0.1:1"},
-		{"baseline", "--port", "1"},
-		{"baseline", "--addr", "nowhere"},
+func TestWrongArgumentsAreErrorsThatSayWhichOne(t *testing.T) {
+	const nobody = "ws://127.0.0.1:1"
+	for _, test := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{}, "usage"},
+		{[]string{"dance"}, "dance"},
+		{[]string{"rooms", "more"}, "more"},
+		{[]string{"rooms", "--rooms", "0"}, "--rooms"},
+		{[]string{"rooms", "--members", "-1"}, "--members"},
+		{[]string{"rooms", "--rooms", "4611686018427387904", "--members", "4"}, "--rooms"},
+		{[]string{"rooms", "--rate", "0"}, "--rate"},
+		{[]string{"rooms", "--rate", "NaN"}, "--rate"},
+		{[]string{"rooms", "--for", "0s"}, "--for"},
+		{[]string{"rooms", "--warm-up", "-1s"}, "--warm-up"},
+		{[]string{"rooms", "--url", "http://localhost:1"}, "--url"},
+		{[]string{"rooms", "--url", "ws://"}, "--url"},
+		{[]string{"rooms", "--url", nobody + "/ws"}, "--url"},
+		{[]string{"rooms", "--pid", "1"}, "--pid"},
+		{[]string{"rooms", "--url", nobody, "--pid", "-1"}, "--pid"},
+		{[]string{"rooms", "--rounds", "0"}, "--rounds"},
+		{[]string{"rooms", "--rounds", "2", "--url", nobody}, "--rounds"},
+		{[]string{"fanout", "--sockets", "0"}, "--sockets"},
+		{[]string{"fanout", "--rooms", "2"}, "-rooms"},
+		{[]string{"baseline", "--port", "1"}, "-port"},
+		{[]string{"baseline", "--addr", "nowhere"}, "nowhere"},
 	} {
-		if err := run(t.Context(), args, io.Discard, io.Discard); err == nil {
-			t.Errorf("%q is not refused", args)
+		err := run(t.Context(), test.args, io.Discard, io.Discard)
+		if err == nil || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%q: the error is %v", test.args, err)
 		}
 	}
 }
