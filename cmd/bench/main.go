@@ -14,6 +14,7 @@ import (
 const usage = `usage:
   bench fanout    messages to one large room: processor time of a delivery
   bench rooms     messages in many small rooms, each stored: processor time of a delivery
+  bench wake      messages to sleeping rooms: time until they are heard
   bench baseline  the plain WebSocket chat server that is measured beside the chat
 each measures the server at --url, or starts servers for it, and shows its flags with --help`
 
@@ -69,6 +70,8 @@ func parseBench(command string, args []string, stderr io.Writer) (bench, error) 
 		return parseFanout(args, stderr)
 	case "rooms":
 		return parseRooms(args, stderr)
+	case "wake":
+		return parseWake(args, stderr)
 	}
 	return nil, fmt.Errorf("unknown command %q\n%s", command, usage)
 }

@@ -227,6 +227,10 @@ func TestWrongArgumentsAreErrorsThatSayWhichOne(t *testing.T) {
 		{[]string{"rooms", "--rounds", "2", "--url", nobody}, "--rounds"},
 		{[]string{"fanout", "--sockets", "0"}, "--sockets"},
 		{[]string{"fanout", "--rooms", "2"}, "-rooms"},
+		{[]string{"wake", "--rooms", "0"}, "--rooms"},
+		{[]string{"wake", "--waves", "0"}, "--waves"},
+		{[]string{"wake", "--rate", "-1"}, "--rate"},
+		{[]string{"wake", "--hibernate-after", "0s"}, "--hibernate-after"},
 		{[]string{"baseline", "--port", "1"}, "-port"},
 		{[]string{"baseline", "--addr", "nowhere"}, "nowhere"},
 	} {
