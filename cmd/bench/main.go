@@ -12,6 +12,7 @@ import (
 )
 
 const usage = `usage:
+  bench idle      sockets that do nothing: memory and processor time of each, and how fast they connect
   bench fanout    messages to one large room: processor time of a delivery
   bench rooms     messages in many small rooms, each stored: processor time of a delivery
   bench wake      messages to sleeping rooms: time until they are heard
@@ -66,6 +67,8 @@ type bench interface {
 // parseBench reads the flags of a command.
 func parseBench(command string, args []string, stderr io.Writer) (bench, error) {
 	switch command {
+	case "idle":
+		return parseIdle(args, stderr)
 	case "fanout":
 		return parseFanout(args, stderr)
 	case "rooms":

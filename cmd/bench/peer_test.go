@@ -169,6 +169,7 @@ func TestManySocketsLeaveFromSeveralAddresses(t *testing.T) {
 		{"127.0.0.1:80", 0, ""},
 		{"127.0.0.1:80", perAddress - 1, ""},
 		{"127.0.0.1:80", perAddress, "127.0.0.2:0"},
+		{"127.0.0.1:80", maxIdle - 1, "127.0.0.50:0"},
 		{"192.0.2.1:80", perAddress, ""},
 		{"[::1]:80", perAddress, ""},
 		{"localhost:80", perAddress, ""},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -21,5 +22,70 @@ func TestProcessorTimeIsReadAfterTheCommand(t *testing.T) {
 	}
 	if _, err := cpuTime(-1); err == nil {
 		t.Error("there is no process -1")
+	}
+}
+
+func TestTimeOfThreadsIsThatOfTheProcess(t *testing.T) {
+	before, err := threadTimes(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, err := cpuTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := from
+	for to-from < 200*time.Millisecond {
+		if to, err = cpuTime(os.Getpid()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after, err := threadTimes(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if used := between(before, after); (used - (to - from)).Abs() > 3*tick {
+		t.Errorf("the threads used %v, the process %v", used, to-from)
+	}
+	if _, err := threadTimes(-1); err == nil {
+		t.Error("there is no process -1")
+	}
+}
+
+func TestMemoryAndDescriptorsOfThisProcess(t *testing.T) {
+	memory := make([]byte, 64<<20)
+	for i := range memory {
+		memory[i] = 1
+	}
+	if n, err := residentMemory(os.Getpid()); err != nil || n < int64(len(memory)) || n > 10<<30 {
+		t.Errorf("with 64 MiB there are %d bytes, %v", n, err)
+	}
+	runtime.KeepAlive(memory)
+	before, err := openFiles(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const more = 10
+	for range more {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+	}
+	if n, err := openFiles(os.Getpid()); err != nil || n != before+more {
+		t.Errorf("of %d descriptors, %d more are %d, %v", before, more, n, err)
+	}
+	if n, err := maxFiles(os.Getpid()); err != nil || n < before+more {
+		t.Errorf("there may be %d descriptors, %v", n, err)
+	}
+	for _, f := range []func(int) error{
+		func(pid int) error { _, err := residentMemory(pid); return err },
+		func(pid int) error { _, err := openFiles(pid); return err },
+		func(pid int) error { _, err := maxFiles(pid); return err },
+	} {
+		if f(-1) == nil {
+			t.Error("there is no process -1")
+		}
 	}
 }

@@ -45,6 +45,15 @@ func (p *programs) newFolder() (string, error) {
 	return folder, os.Mkdir(folder, 0o755)
 }
 
+// script makes a folder of one script.
+func (p *programs) script(text string) (string, error) {
+	folder, err := p.newFolder()
+	if err != nil {
+		return "", err
+	}
+	return folder, os.WriteFile(filepath.Join(folder, "bench.js"), []byte(text), 0o644)
+}
+
 // shipped is the folder of the chat's own scripts.
 func (p *programs) shipped() string { return filepath.Join(p.root, "scripts") }
 

@@ -41,3 +41,5 @@ func printTable[R any](w io.Writer, title string, results []R, rows []row[R]) er
 	}
 	return t.Flush()
 }
+
+func mebibytes(bytes int64) float64 { return float64(bytes) / (1 << 20) }
