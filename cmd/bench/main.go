@@ -16,6 +16,7 @@ const usage = `usage:
   bench fanout    messages to one large room: processor time of a delivery
   bench rooms     messages in many small rooms, each stored: processor time of a delivery
   bench wake      messages to sleeping rooms: time until they are heard
+  bench start     a start with many rooms on disk: time and memory
   bench baseline  the plain WebSocket chat server that is measured beside the chat
 each measures the server at --url, or starts servers for it, and shows its flags with --help`
 
@@ -75,6 +76,8 @@ func parseBench(command string, args []string, stderr io.Writer) (bench, error) 
 		return parseRooms(args, stderr)
 	case "wake":
 		return parseWake(args, stderr)
+	case "start":
+		return parseStart(args, stderr)
 	}
 	return nil, fmt.Errorf("unknown command %q\n%s", command, usage)
 }

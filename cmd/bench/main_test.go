@@ -243,6 +243,9 @@ func TestWrongArgumentsAreErrorsThatSayWhichOne(t *testing.T) {
 		{[]string{"wake", "--waves", "0"}, "--waves"},
 		{[]string{"wake", "--rate", "-1"}, "--rate"},
 		{[]string{"wake", "--hibernate-after", "0s"}, "--hibernate-after"},
+		{[]string{"start", "--rooms", "0"}, "--rooms"},
+		{[]string{"start", "--starts", "0"}, "--starts"},
+		{[]string{"start", "--url", nobody}, "-url"},
 		{[]string{"baseline", "--port", "1"}, "-port"},
 		{[]string{"baseline", "--addr", "nowhere"}, "nowhere"},
 	} {
