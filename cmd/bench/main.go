@@ -17,6 +17,7 @@ const usage = `usage:
   bench rooms     messages in many small rooms, each stored: processor time of a delivery
   bench wake      messages to sleeping rooms: time until they are heard
   bench start     a start with many rooms on disk: time and memory
+  bench all       all of these in turn
   bench baseline  the plain WebSocket chat server that is measured beside the chat
 each measures the server at --url, or starts servers for it, and shows its flags with --help`
 
@@ -78,6 +79,8 @@ func parseBench(command string, args []string, stderr io.Writer) (bench, error) 
 		return parseWake(args, stderr)
 	case "start":
 		return parseStart(args, stderr)
+	case "all":
+		return parseAll(args, stderr)
 	}
 	return nil, fmt.Errorf("unknown command %q\n%s", command, usage)
 }

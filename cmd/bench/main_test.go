@@ -246,6 +246,8 @@ func TestWrongArgumentsAreErrorsThatSayWhichOne(t *testing.T) {
 		{[]string{"start", "--rooms", "0"}, "--rooms"},
 		{[]string{"start", "--starts", "0"}, "--starts"},
 		{[]string{"start", "--url", nobody}, "-url"},
+		{[]string{"all", "--url", nobody}, "--pid"},
+		{[]string{"all", "--pid", "1"}, "--pid"},
 		{[]string{"baseline", "--port", "1"}, "-port"},
 		{[]string{"baseline", "--addr", "nowhere"}, "nowhere"},
 	} {
