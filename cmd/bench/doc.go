@@ -33,11 +33,12 @@
 // asks the server anything meanwhile.
 //
 // wake sends each room one message after the server has said that all are asleep,
-// and nothing else wakes them: so each message finds its room asleep.
+// and nothing else wakes them: so each message finds its room asleep. Its times
+// count from the sending, which no server can hold up.
 //
 // start makes its rooms through the server, by requests to a script: that way they
-// are what rooms are. It is the slow part, a machine of two cores makes one to two
-// thousand a second. The files are then in the page cache.
+// are what rooms are. It is the slow part: two cores make one to two and a half thousand
+// a second. The files are then in the page cache.
 //
 // # Goroutines
 //

@@ -62,7 +62,7 @@ type wakeResult struct {
 	Heard        int     `json:"heard"`  // messages that came back to their senders
 	Missing      int     `json:"missing"`
 	SocketsLost  int64   `json:"sockets_lost"`
-	P50          float64 `json:"latency_p50_ms"` // from when a message was due until its sender heard it
+	P50          float64 `json:"latency_p50_ms"` // from when a message was sent until its sender heard it
 	P90          float64 `json:"latency_p90_ms"`
 	P99          float64 `json:"latency_p99_ms"`
 	Max          float64 `json:"latency_max_ms"`
@@ -102,16 +102,18 @@ type waking struct {
 	server    target
 	fleet     fleet
 	begin     time.Time
-	starts    []atomic.Int64 // of the waves, in ns after begin
+	sent      []atomic.Int64 // when each message was, in ns after begin
 	heard     atomic.Int64   // in all waves
 	latencies histogram      // of the measured waves
 }
 
 // wake puts one socket into each room. Then, wave by wave, it waits until all
 // rooms are asleep and sends each a message: whatever else wakes up, a message
-// finds its room asleep.
+// finds its room asleep. Times count from the sending: no server can delay that, as
+// each message has a socket of its own, and a timer's lateness of up to a
+// millisecond would be most of it.
 func (o wakeOptions) wake(ctx context.Context, t target, progress io.Writer) (wakeResult, error) {
-	w := &waking{wakeOptions: o, server: t, begin: time.Now(), starts: make([]atomic.Int64, 1+o.waves)}
+	w := &waking{wakeOptions: o, server: t, begin: time.Now(), sent: make([]atomic.Int64, (1+o.waves)*o.rooms)}
 	w.fleet = fleet{name: t.name, addr: t.addr, rooms: o.rooms, received: w.received}
 	defer w.fleet.close()
 	r := wakeResult{Server: t.name}
@@ -119,7 +121,7 @@ func (o wakeOptions) wake(ctx context.Context, t target, progress io.Writer) (wa
 		return r, fmt.Errorf("connecting: %w", err)
 	}
 	var lag, used time.Duration
-	for wave := range w.starts {
+	for wave := range 1 + o.waves {
 		fmt.Fprintf(progress, "%s: wave %d of %d: waiting until all rooms are asleep\n", t.name, wave, o.waves)
 		asleep, err := t.fallAsleep(ctx, math.Inf(1))
 		if err != nil {
@@ -161,12 +163,13 @@ func (w *waking) wave(ctx context.Context, wave int, progress io.Writer) (lag, c
 		return fmt.Sprintf("%s: wave %d: %d of %d rooms have answered", w.server.name, wave, w.heard.Load()-heard, w.rooms)
 	})
 	start := time.Now()
-	w.starts[wave].Store(int64(start.Sub(w.begin)))
 	err = w.fleet.setDeadline(start.Add(w.due(w.rooms) + drainLimit))
 	if err == nil {
 		err = pace(ctx, start, 0, w.rooms, w.due, func(n int, late time.Duration) error {
 			lag = max(lag, late)
-			w.fleet.send(wave*w.rooms + n) // one that is not taken is missing
+			n += wave * w.rooms
+			w.sent[n].Store(int64(time.Since(w.begin)))
+			w.fleet.send(n) // one that is not taken is missing
 			return nil
 		})
 	}
@@ -188,12 +191,11 @@ func (w *waking) due(n int) time.Duration {
 
 // received takes an arrival, in the goroutine of its reader.
 func (w *waking) received(_ *peer, n int) {
-	wave := n / w.rooms
-	if wave >= len(w.starts) {
+	if n >= len(w.sent) {
 		return // not one of ours
 	}
-	if wave > 0 {
-		w.latencies.add(time.Since(w.begin) - time.Duration(w.starts[wave].Load()) - w.due(n%w.rooms))
+	if n >= w.rooms {
+		w.latencies.add(time.Since(w.begin) - time.Duration(w.sent[n].Load()))
 	}
 	w.heard.Add(1)
 }
