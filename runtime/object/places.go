@@ -8,7 +8,8 @@ import (
 )
 
 // DefaultMaxAwake is how many objects are awake at a time, if nothing else is
-// said: 256 MiB of rooms of the shipped chat, at 62 KiB each.
+// said: 256 MiB of rooms of the shipped chat, at 62 KiB each. Under a wave of
+// rooms, with what the collector lets pile up, they came to 0.8 GB resident.
 const DefaultMaxAwake = 4096
 
 // maxLeaving is how many objects are told to hibernate at a time. It keeps a wave
