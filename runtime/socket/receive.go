@@ -135,9 +135,11 @@ func (s *Socket) consume(in *input, data []byte) (rest []byte, end *ending) {
 		srv.stats.framesIn.Add(1)
 		frame := data[:size:size]
 		data = data[size:]
-		if h.control() {
+		switch {
+		case h.opcode() == opPong: // what it says is nothing to anybody
+		case h.control():
 			end = s.parse(frame)
-		} else {
+		default:
 			end = s.parseData(in, h, frame)
 		}
 		if end != nil {
