@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 )
@@ -94,9 +95,13 @@ func (s *Store) take(into []job) (jobs []job, closing bool) {
 func (s *Store) group(jobs []job, errs []error) []error {
 	start := s.opts.Now()
 	ended := s.takeEnded()
-	errs, err := s.transact(jobs, ended, errs)
+	err := s.raw(func(any) (err error) {
+		if errs, err = s.transact(jobs, ended, errs); err != nil {
+			s.rollback()
+		}
+		return err
+	})
 	if err != nil {
-		s.rollback()
 		s.keepEnded(ended)
 		s.indexes.undo()
 		if len(jobs) == 0 && len(ended) > 0 {
@@ -123,17 +128,18 @@ func (s *Store) transact(jobs []job, ended []int64, errs []error) ([]error, erro
 	if err := s.exec(s.write.begin); err != nil {
 		return errs, fmt.Errorf("store: begin: %w", err)
 	}
-	var epoch uint64
-	if err := s.write.epoch.QueryRow().Scan(&epoch); err != nil {
+	epoch, err := s.readEpoch()
+	if err != nil {
 		return errs, fmt.Errorf("store: read the fencing token: %w", err)
 	}
 	if err := s.declareIndexes(jobs); err != nil {
 		return errs, fmt.Errorf("store: declare an index: %w", err)
 	}
-	alone := len(jobs) == 1 && len(ended) == 0 // it needs no savepoint
-	if len(ended) > 0 && epoch == s.epoch {
-		if err := s.exec(s.write.doneLater, seqList(ended)); err != nil {
-			return errs, fmt.Errorf("store: end deliveries: %w", err)
+	if epoch == s.epoch {
+		for _, seq := range ended {
+			if err := s.exec(s.write.doneDelivery, seq); err != nil {
+				return errs, fmt.Errorf("store: end deliveries: %w", err)
+			}
 		}
 	}
 	for _, j := range jobs {
@@ -141,9 +147,9 @@ func (s *Store) transact(jobs []job, ended []int64, errs []error) ([]error, erro
 		switch {
 		case j.batch.line != nil && j.batch.line.broken:
 			err = ErrBroken
-		case j.batch.Token == epoch && alone:
+		case j.batch.Token == epoch && len(jobs) == 1: // it needs no savepoint
 			if err := s.applyWrites(j.batch); err != nil {
-				return errs, err // the transaction is this batch
+				return errs, err // the transaction is this batch, and ends that can wait
 			}
 			err = nil
 		case j.batch.Token == epoch:
@@ -165,6 +171,16 @@ func (s *Store) transact(jobs []job, ended []int64, errs []error) ([]error, erro
 		return errs, fmt.Errorf("store: commit: %w", err)
 	}
 	return errs, nil
+}
+
+// readEpoch reads the fencing token of whoever owns the database now.
+func (s *Store) readEpoch() (epoch uint64, err error) {
+	err = s.write.epoch.each(func(row []driver.Value) error {
+		n, err := column[int64](row, 0)
+		epoch = uint64(n)
+		return err
+	})
+	return epoch, err
 }
 
 // breakOff makes the later batches of the view fail.

@@ -1,9 +1,6 @@
 package store
 
-import (
-	"encoding/json"
-	"time"
-)
+import "time"
 
 // Ends of deliveries that come with no other write need no commit of their own:
 // until they are stored, a crash only brings the delivery once more, as it may at
@@ -78,12 +75,4 @@ func (s *Store) keepEnded(seqs []int64) {
 	}
 	s.ended = append(seqs, s.ended...)
 	s.endAfter(time.Second) // a disk that fails is not asked all the time
-}
-
-func seqList(seqs []int64) string {
-	data, err := json.Marshal(seqs)
-	if err != nil {
-		panic(err) // numbers are always JSON
-	}
-	return string(data)
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"sync"
 )
@@ -182,9 +183,15 @@ func (s *Store) declareIndexes(jobs []job) error {
 
 // buildIndex adds the next few things from before an index was declared.
 func (s *Store) buildIndex(idx *index) {
-	next, complete, err := s.buildStep(idx)
+	var next place
+	complete := false
+	err := s.raw(func(any) (err error) {
+		if next, complete, err = s.buildStep(idx); err != nil {
+			s.rollback()
+		}
+		return err
+	})
 	if err != nil {
-		s.rollback()
 		s.indexes.blocked = true
 		s.opts.Log.Error("cannot build an index; queries do without it", "type", idx.typ, "field", idx.field.name, "error", err)
 		return
@@ -204,8 +211,8 @@ func (s *Store) buildStep(idx *index) (next place, complete bool, err error) {
 	if err := s.exec(s.write.begin); err != nil {
 		return next, false, err
 	}
-	var epoch uint64
-	if err := s.write.epoch.QueryRow().Scan(&epoch); err != nil {
+	epoch, err := s.readEpoch()
+	if err != nil {
 		return next, false, err
 	}
 	if epoch != s.epoch {
@@ -215,24 +222,23 @@ func (s *Store) buildStep(idx *index) (next place, complete bool, err error) {
 		object string
 		thing  Thing
 	}
-	rows, err := s.write.nextThings.Query(idx.typ, idx.next.object, idx.next.id, indexStep)
-	if err != nil {
-		return next, false, err
-	}
-	defer rows.Close()
 	var old []row
 	seen := 0
-	for next = idx.next; rows.Next(); seen++ {
-		var r row
-		if err := rows.Scan(&r.object, &r.thing.ID, &r.thing.Type, &r.thing.Fields); err != nil {
-			return next, false, err
+	next = idx.next
+	err = s.write.nextThings.each(func(columns []driver.Value) (err error) {
+		seen++
+		if next.object, err = column[string](columns, 0); err != nil {
+			return err
 		}
-		next = place{r.object, r.thing.ID}
-		if r.thing.Type == idx.typ {
-			old = append(old, r)
+		if next.id, err = column[string](columns, 1); err != nil {
+			return err
 		}
-	}
-	if err := rows.Err(); err != nil {
+		if fields, ok := columns[2].(string); ok { // only of the type that is indexed
+			old = append(old, row{next.object, Thing{ID: next.id, Type: idx.typ, Fields: []byte(fields)}})
+		}
+		return nil
+	}, idx.typ, idx.next.object, idx.next.id, indexStep)
+	if err != nil {
 		return next, false, err
 	}
 	for _, r := range old {

@@ -150,7 +150,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err := s.takeOver(ctx); err != nil {
 		return err
 	}
-	if err := s.write.prepare(ctx, s.conn); err != nil {
+	if err := s.raw(func(conn any) error { return s.write.prepare(ctx, conn) }); err != nil {
 		return fmt.Errorf("store: prepare: %w", err)
 	}
 	if err := s.indexes.load(ctx, s.conn); err != nil {
@@ -251,7 +251,7 @@ func (s *Store) release() error {
 		errs = append(errs, s.cache.close(), s.reader.Close())
 	}
 	if s.conn != nil {
-		errs = append(errs, s.write.close(), s.conn.Close())
+		errs = append(errs, s.raw(func(any) error { return s.write.close() }), s.conn.Close())
 	}
 	if s.writerDB != nil {
 		errs = append(errs, s.writerDB.Close())

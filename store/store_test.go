@@ -274,7 +274,7 @@ func TestAFailedCommitFailsItsWholeGroup(t *testing.T) {
 	broken := true
 	s = openStore(t, Options{BeforeCommit: func() {
 		if broken { // what SQLite does at some I/O errors
-			if _, err := s.conn.ExecContext(context.Background(), "ROLLBACK"); err != nil {
+			if err := s.exec(s.write.rollback); err != nil {
 				t.Error(err)
 			}
 		}

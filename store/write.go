@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 
@@ -12,18 +12,18 @@ import (
 
 // statements are the writer's, prepared on its connection.
 type statements struct {
-	begin, commit, rollback        *sql.Stmt
-	savepoint, release, rollbackTo *sql.Stmt
-	epoch                          *sql.Stmt
+	begin, commit, rollback        *statement
+	savepoint, release, rollbackTo *statement
+	epoch                          *statement
 
-	insertThing, putThing, oldThing, deleteThing *sql.Stmt
-	addIndex, deleteIndex, declareIndex          *sql.Stmt
-	nextThings, indexReady                       *sql.Stmt
-	putValue, deleteValue, deleteAllValues       *sql.Stmt
-	addDelivery, doneDelivery, retryDelivery     *sql.Stmt
-	addLetter, doneLater                         *sql.Stmt
+	insertThing, putThing, oldThing, deleteThing *statement
+	addIndex, deleteIndex, declareIndex          *statement
+	nextThings, indexReady                       *statement
+	putValue, deleteValue, deleteAllValues       *statement
+	addDelivery, doneDelivery, retryDelivery     *statement
+	addLetter                                    *statement
 
-	all []*sql.Stmt
+	all []*statement
 }
 
 const (
@@ -31,9 +31,9 @@ const (
 	outboxFields = `seq, kind, target, handler, id, type, source, data, at, hops, attempts, next_at`
 )
 
-func (w *statements) prepare(ctx context.Context, conn *sql.Conn) error {
+func (w *statements) prepare(ctx context.Context, conn any) error {
 	for _, p := range []struct {
-		to  **sql.Stmt
+		to  **statement
 		sql string
 	}{
 		{&w.begin, `BEGIN IMMEDIATE`},
@@ -47,14 +47,13 @@ func (w *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 		{&w.insertThing, thingInsert},
 		{&w.putThing, thingInsert + ` ON CONFLICT (object, id) DO UPDATE SET type = excluded.type, created = excluded.created,
 			updated = excluded.updated, version = excluded.version, sent = excluded.sent, fields = excluded.fields`},
-		{&w.doneLater, `DELETE FROM outbox WHERE seq IN (SELECT value FROM json_each(?))`},
 		{&w.oldThing, `SELECT type, fields FROM thing WHERE object = ? AND id = ?`},
 		{&w.deleteThing, `DELETE FROM thing WHERE object = ? AND id = ?`},
 
 		{&w.addIndex, `INSERT OR IGNORE INTO thing_index (object, type, field, value, id) VALUES (?, ?, ?, ?, ?)`},
 		{&w.deleteIndex, `DELETE FROM thing_index WHERE object = ? AND type = ? AND field = ? AND value = ? AND id = ?`},
 		{&w.declareIndex, `INSERT OR IGNORE INTO thing_index_field (type, field, ready) VALUES (?, ?, 0)`},
-		{&w.nextThings, `SELECT object, id, type, CASE type WHEN ? THEN fields END FROM thing WHERE (object, id) > (?, ?) ORDER BY object, id LIMIT ?`},
+		{&w.nextThings, `SELECT object, id, CASE type WHEN ? THEN fields END FROM thing WHERE (object, id) > (?, ?) ORDER BY object, id LIMIT ?`},
 		{&w.indexReady, `UPDATE thing_index_field SET ready = 1 WHERE type = ? AND field = ?`},
 
 		{&w.putValue, `INSERT INTO key_value (object, key, value) VALUES (?, ?, ?) ON CONFLICT (object, key) DO UPDATE SET value = excluded.value`},
@@ -66,7 +65,7 @@ func (w *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 		{&w.retryDelivery, `UPDATE outbox SET attempts = ?, next_at = ? WHERE seq = ?`},
 		{&w.addLetter, `INSERT OR REPLACE INTO dead_letter (` + outboxFields + `, error, position, died_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
 	} {
-		stmt, err := conn.PrepareContext(ctx, p.sql)
+		stmt, err := prepareStatement(ctx, conn, p.sql)
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.sql, err)
 		}
@@ -84,8 +83,8 @@ func (w *statements) close() error {
 	return errors.Join(errs...)
 }
 
-func (s *Store) exec(stmt *sql.Stmt, args ...any) error {
-	_, err := stmt.Exec(args...)
+func (s *Store) exec(stmt *statement, args ...any) error {
+	_, err := stmt.exec(args...)
 	return err
 }
 
@@ -171,10 +170,15 @@ func (s *Store) dropIndexRows(object, id string) error {
 		return nil
 	}
 	old := Thing{ID: id}
-	switch err := s.write.oldThing.QueryRow(object, id).Scan(&old.Type, &old.Fields); {
-	case errors.Is(err, sql.ErrNoRows):
-		return nil
-	case err != nil:
+	err := s.write.oldThing.each(func(row []driver.Value) (err error) {
+		if old.Type, err = column[string](row, 0); err != nil {
+			return err
+		}
+		fields, err := column[string](row, 1)
+		old.Fields = []byte(fields)
+		return err
+	}, object, id)
+	if err != nil || old.Type == "" {
 		return err
 	}
 	for _, idx := range s.indexes.of(old.Type) {
@@ -188,14 +192,11 @@ func (s *Store) dropIndexRows(object, id string) error {
 // applyDone fails if the row is not there: the batch was made from a delivery that
 // an earlier one has taken, and must not take effect twice.
 func (s *Store) applyDone(seq int64) error {
-	result, err := s.write.doneDelivery.Exec(seq)
-	if err != nil {
-		return wrap("end a delivery", err)
-	}
-	if n, err := result.RowsAffected(); err != nil || n == 0 {
+	n, err := s.write.doneDelivery.exec(seq)
+	if err == nil && n == 0 {
 		return fmt.Errorf("%w: %d", ErrNotFound, seq)
 	}
-	return nil
+	return wrap("end a delivery", err)
 }
 
 func (s *Store) applyBury(letter *DeadLetter) error {
