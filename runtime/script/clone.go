@@ -253,7 +253,7 @@ func (c *cloner) object(o *goja.Object) goja.Value {
 		for _, key := range o.Keys() {
 			must(copied.Set(key, c.clone(o.Get(key))))
 		}
-		must(copied.SetPrototype(vm.rt.NewObject().Prototype()))
+		must(copied.SetPrototype(vm.plainPrototype()))
 		return copied
 	case arrayClass:
 		copied := vm.rt.NewArray()

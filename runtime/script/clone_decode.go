@@ -22,7 +22,7 @@ func (vm *VM) decode(data []byte) (v goja.Value, err error) {
 	return v, nil
 }
 
-// decodeInto gives o the properties that encodeFields wrote. After an error
+// decodeInto gives o the properties that encodeMembers wrote. After an error
 // some of them may be there.
 func (vm *VM) decodeInto(data []byte, o *goja.Object) error {
 	r := jsonReader{vm: vm, text: string(data), tags: true}

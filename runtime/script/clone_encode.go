@@ -33,24 +33,54 @@ import (
 // function, a Symbol, a host object, a cycle), RangeError for what is too large
 // or nested deeper than 500.
 func (vm *VM) encode(v goja.Value, limit int) (data []byte, err error) {
-	w := encoder{vm: vm, limit: limit}
+	w := encoder{vm: vm, limit: limit, out: make([]byte, 0, firstRoom)}
 	if ex := vm.rt.Try(func() { w.value(v) }); ex != nil {
 		return nil, ex
 	}
 	return w.done(), nil
 }
 
-// encodeFields encodes the own enumerable properties of an object, except those
-// that skip names, as an object that decodeInto reads. It throws what encode returns.
-func (vm *VM) encodeFields(o *goja.Object, skip func(key string) bool, limit int) []byte {
-	w := encoder{vm: vm, limit: limit}
+// member is a property of an object, read.
+type member struct {
+	key   string
+	value goja.Value
+}
+
+// members reads those properties of an object that are not undefined, except
+// those that skip names.
+func members(o *goja.Object, keys []string, skip func(key string) bool) []member {
+	all := make([]member, 0, len(keys))
+	for _, key := range keys {
+		if skip(key) {
+			continue
+		}
+		if v := o.Get(key); !missing(v) {
+			all = append(all, member{key, v})
+		}
+	}
+	return all
+}
+
+// encodeMembers encodes what members has read of an object, as an object that
+// decodeInto reads. It throws what encode returns.
+func (vm *VM) encodeMembers(o *goja.Object, all []member, limit int) []byte {
+	w := encoder{vm: vm, limit: limit, out: make([]byte, 0, firstRoom)}
 	w.enter(o)
 	w.out = append(w.out, '{')
-	w.fields(o, skip, false)
+	for i, m := range all {
+		if i > 0 {
+			w.out = append(w.out, ',')
+		}
+		w.member(m.key, m.value)
+	}
 	w.out = append(w.out, '}')
 	w.checkSize()
 	return w.done()
 }
+
+// firstRoom is what is set aside for the text of a value: most chat messages fit,
+// and need not be moved as they grow.
+const firstRoom = 256
 
 type encoder struct {
 	vm    *VM
@@ -63,6 +93,13 @@ type encoder struct {
 
 // member writes a member of an object.
 func (w *encoder) member(key string, v goja.Value) {
+	w.out = appendQuotedText(w.out, key)
+	w.out = append(w.out, ':')
+	w.inside(key, v)
+}
+
+// inside writes a value that stands under key in another.
+func (w *encoder) inside(key string, v goja.Value) {
 	w.keys = append(w.keys, key)
 	w.value(v)
 	w.keys = w.keys[:len(w.keys)-1]
@@ -175,7 +212,7 @@ func (w *encoder) object(o *goja.Object) {
 	case plainClass:
 		w.enter(o)
 		w.out = append(w.out, '{')
-		w.fields(o, nil, true)
+		w.fields(o)
 		w.out = append(w.out, '}')
 		w.leave()
 	case arrayClass:
@@ -186,7 +223,7 @@ func (w *encoder) object(o *goja.Object) {
 				w.out = append(w.out, ',')
 			}
 			key := strconv.FormatInt(i, 10)
-			w.member(key, o.Get(key))
+			w.inside(key, o.Get(key))
 		}
 		w.out = append(w.out, ']')
 		w.leave()
@@ -220,27 +257,22 @@ func (w *encoder) entries(class string, o *goja.Object, open string, write func(
 	w.leave()
 }
 
-// fields writes the properties of a plain object. With escape, they go into
-// $object if the first could be taken for a tag.
-func (w *encoder) fields(o *goja.Object, skip func(string) bool, escape bool) {
+// fields writes the properties of a plain object. They go into $object if the
+// first could be taken for a tag.
+func (w *encoder) fields(o *goja.Object) {
 	first, escaped := true, false
 	for _, key := range o.Keys() {
-		if skip != nil && skip(key) {
-			continue
-		}
 		v := o.Get(key)
 		if missing(v) {
 			continue
 		}
 		if !first {
 			w.out = append(w.out, ',')
-		} else if escape && key != "" && key[0] == '$' {
+		} else if key != "" && key[0] == '$' {
 			w.out = append(w.out, `"$object":{`...)
 			escaped = true
 		}
 		first = false
-		w.out = appendQuotedText(w.out, key)
-		w.out = append(w.out, ':')
 		w.member(key, v)
 	}
 	if escaped {

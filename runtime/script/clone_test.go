@@ -193,11 +193,12 @@ func TestFields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data := vm.encodeFields(v.(*goja.Object), func(key string) bool { return key == "$id" || key == "$type" }, testLimit)
+	o := v.(*goja.Object)
+	data := vm.encodeMembers(o, members(o, o.Keys(), func(key string) bool { return key == "$id" || key == "$type" }), testLimit)
 	if want := `{"a":{"$date":1},"$date":5,"__proto__":{"x":1}}`; string(data) != want {
 		t.Errorf("\n got %s\nwant %s", data, want)
 	}
-	o := vm.rt.NewObject()
+	o = vm.rt.NewObject()
 	must(vm.rt.Set("o", o))
 	for _, fields := range []string{string(data), ` { } `, `{"$date":1}`} {
 		if err := vm.decodeInto([]byte(fields), o); err != nil {
@@ -259,7 +260,9 @@ func BenchmarkEncodeFields(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		vm.encodeFields(v.(*goja.Object), nil, testLimit)
+		if _, err := vm.encode(v, testLimit); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

@@ -38,7 +38,7 @@ func jsonParse(vm *VM, call goja.FunctionCall) goja.Value {
 }
 
 func jsonStringify(vm *VM, call goja.FunctionCall) goja.Value {
-	w := jsonWriter{vm: vm}
+	w := jsonWriter{vm: vm, out: make([]byte, 0, firstRoom)}
 	w.useReplacer(call.Argument(1))
 	w.useSpace(call.Argument(2))
 	if !w.write(nil, "", call.Argument(0)) {
@@ -57,7 +57,7 @@ func (vm *VM) parse(text string) goja.Value {
 // stringify is JSON.stringify(v) for the host. ok is false if there is no JSON
 // for v, as for undefined. It throws what JSON.stringify throws.
 func (vm *VM) stringify(v goja.Value) (text string, ok bool) {
-	w := jsonWriter{vm: vm}
+	w := jsonWriter{vm: vm, out: make([]byte, 0, firstRoom)}
 	if !w.write(nil, "", v) {
 		return "", false
 	}

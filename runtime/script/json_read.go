@@ -24,7 +24,6 @@ type jsonReader struct {
 	depth int
 	count int
 	tags  bool
-	proto *goja.Object // Object.prototype
 }
 
 // document reads the whole text as one value.
@@ -107,10 +106,7 @@ func (r *jsonReader) plain() *goja.Object {
 	// the name is and whatever a script did to Object.prototype.
 	o := r.vm.rt.CreateObject(nil)
 	r.members(o)
-	if r.proto == nil {
-		r.proto = r.vm.rt.NewObject().Prototype()
-	}
-	must(o.SetPrototype(r.proto))
+	must(o.SetPrototype(r.vm.plainPrototype()))
 	return o
 }
 

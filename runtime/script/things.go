@@ -84,8 +84,9 @@ func thingsCreate(vm *VM, _ *native, call goja.FunctionCall) goja.Value {
 	}
 	now := vm.now().UnixMilli()
 	t := store.Thing{CreatedAt: now, UpdatedAt: now, Version: 1, Indexed: vm.noun.indexes}
-	for _, name := range o.Keys() {
-		if !strings.HasPrefix(name, "$") {
+	names := o.Keys()
+	for _, name := range names {
+		if !isMeta(name) {
 			continue
 		}
 		v := o.Get(name)
@@ -113,10 +114,11 @@ func thingsCreate(vm *VM, _ *native, call goja.FunctionCall) goja.Value {
 	} else if exists {
 		vm.throwError("ConflictError", "things.create: there is a thing with the $id %q", t.ID)
 	}
-	t.Fields = vm.encodeFields(o, isMeta, maxThing)
+	fields := members(o, names, isMeta)
+	t.Fields = vm.encodeMembers(o, fields, maxThing)
 	view.Write(store.PutThing{Thing: t, Insert: true})
 	vm.wrote()
-	return vm.thingObject(t)
+	return vm.newThing(t, fields)
 }
 
 // maxThingID bounds a given $id, in bytes, as the names of objects are.
@@ -134,13 +136,39 @@ func isMeta(name string) bool { return strings.HasPrefix(name, "$") }
 
 // thingObject is how a script sees a thing: its meta fields, and its own.
 func (vm *VM) thingObject(t store.Thing) goja.Value {
-	o := vm.rt.NewObject()
+	return vm.thingWith(&t, func(o *goja.Object) { vm.check(vm.decodeInto(t.Fields, o)) })
+}
+
+// newThing is thingObject of a thing that was made of these fields just now.
+// Most need not be decoded for that: they are primitives and Dates.
+func (vm *VM) newThing(t store.Thing, fields []member) goja.Value {
+	for i, m := range fields {
+		o, ok := m.value.(*goja.Object)
+		if !ok {
+			continue
+		}
+		if vm.classify(o) != dateClass {
+			return vm.thingObject(t)
+		}
+		fields[i].value = vm.newDateObject(dateOf(o))
+	}
+	return vm.thingWith(&t, func(o *goja.Object) {
+		for _, m := range fields {
+			must(o.Set(m.key, m.value))
+		}
+	})
+}
+
+// thingWith makes the object of a thing, whose own fields set puts there.
+func (vm *VM) thingWith(t *store.Thing, set func(o *goja.Object)) goja.Value {
+	o := vm.rt.CreateObject(nil) // an assignment makes own properties only
 	must(o.Set("$id", t.ID))
 	must(o.Set("$type", t.Type))
-	vm.check(vm.decodeInto(t.Fields, o))
+	set(o)
 	must(o.Set("$createdAt", vm.newDate(t.CreatedAt)))
 	must(o.Set("$updatedAt", vm.newDate(t.UpdatedAt)))
 	must(o.Set("$version", t.Version))
+	must(o.SetPrototype(vm.plainPrototype()))
 	return o
 }
 
@@ -175,13 +203,14 @@ func (vm *VM) thingsUpdate(call goja.FunctionCall) func() goja.Value {
 				must(merged.Set(name, v))
 			}
 		}
-		t.Fields = vm.encodeFields(merged, isMeta, maxThing)
+		fields := members(merged, merged.Keys(), isMeta)
+		t.Fields = vm.encodeMembers(merged, fields, maxThing)
 		t.UpdatedAt = vm.now().UnixMilli()
 		t.Version++
 		t.Indexed = vm.noun.indexes
 		vm.view().Write(store.PutThing{Thing: t})
 		vm.wrote()
-		return vm.thingObject(t)
+		return vm.newThing(t, fields)
 	}
 }
 

@@ -1,6 +1,48 @@
 package script
 
-import "testing"
+import (
+	"context"
+	"testing"
+
+	"chat.example.com.ai/runtime/key"
+)
+
+// What create returns is what a read of it gives: a copy of what was given, which
+// the script may go on to change.
+func TestACreatedThingIsWhatIsStored(t *testing.T) {
+	vm, h := newChatVM(t, key.Key{Type: "Room", ID: "general"})
+	must(vm.rt.Set("things", vm.newNative(thingsClass, nil).self))
+	for _, source := range []string{
+		`{ $type: 'A' }`,
+		`{ $type: 'A', a: 'x', b: 1.5, c: -0, d: null, e: undefined, f: NaN, g: 12n, h: true, i: '\ud800' }`,
+		`{ $type: 'A', $id: 'one', sent: new Date(5), never: new Date(NaN) }`,
+		`{ $type: 'A', ['__proto__']: 'x', $id: 'two' }`,
+		`{ $type: 'A', list: [1, new Date(5)], deep: { a: { b: new Map([[1, 2]]) } } }`,
+		`{ $type: 'A', boxed: new Number(5), bytes: new Uint8Array([1, 2]) }`,
+		`{ $type: 'A', get count() { globalThis.n = (globalThis.n ?? 0) + 1; return n } }`,
+	} {
+		created, err := vm.rt.RunString(`var given = ` + source + `; things.create(given)`)
+		if err != nil {
+			t.Fatalf("%s: %v", source, err)
+		}
+		must(vm.rt.Set("created", created))
+		thing, ok, err := h.view.Thing(context.Background(), vm.eval(t, `created.$id`))
+		if err != nil || !ok {
+			t.Fatalf("%s: %v, %v", source, ok, err)
+		}
+		got, err := vm.encode(created, testLimit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := vm.encode(vm.thingObject(thing), testLimit)
+		if err != nil || string(got) != string(want) {
+			t.Errorf("%s\n got %s\nwant %s, %v", source, got, want, err)
+		}
+		if got := vm.eval(t, `Object.getPrototypeOf(created) === Object.prototype && (!given.sent || given.sent !== created.sent)`); got != "true" {
+			t.Errorf("%s: it is no copy", source)
+		}
+	}
+}
 
 // Mistakes in what is asked of the storage are errors; nothing is guessed. What
 // passes gets as far as the rows, which are not there without an object.

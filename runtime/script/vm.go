@@ -23,6 +23,7 @@ type VM struct {
 	host Host // nil while scripts are only looked at, or loaded ahead
 
 	classes    map[*class]*classState
+	plainProto *goja.Object // Object.prototype; a script can change it, but not put another in its place
 	intrinsics map[string]goja.Value
 	trampoline goja.Callable
 	body       func() // what the trampoline runs
@@ -142,6 +143,14 @@ func (vm *VM) intrinsic(name string) goja.Value {
 	v := vm.rt.GlobalObject().Get(name)
 	vm.intrinsics[name] = v
 	return v
+}
+
+// plainPrototype is the prototype of plain objects.
+func (vm *VM) plainPrototype() *goja.Object {
+	if vm.plainProto == nil {
+		vm.plainProto = vm.rt.NewObject().Prototype()
+	}
+	return vm.plainProto
 }
 
 // load runs a module and returns its exports.
