@@ -24,6 +24,8 @@ type chatHost struct {
 	ids     int
 }
 
+func (h *chatHost) Listed(Socket) bool { return true }
+
 func (h *chatHost) Key() key.Key                          { return h.key }
 func (h *chatHost) Now() time.Time                        { return time.Now() }
 func (h *chatHost) NewID() string                         { h.ids++; return fmt.Sprintf("01HZX%021d", h.ids) }
