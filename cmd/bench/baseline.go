@@ -30,7 +30,7 @@ func runBaseline(ctx context.Context, addr string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "baseline\n\n  %s%s\n", listening, listener.Addr())
+	fmt.Fprintf(stdout, "baseline\n\n  %shttp://%s\n", listening, listener.Addr())
 	return serveBaseline(ctx, listener)
 }
 

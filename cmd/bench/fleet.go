@@ -22,6 +22,7 @@ const pollEvery = 2 * time.Millisecond
 type fleet struct {
 	name     string // of the server, for the progress
 	addr     string // of the server, host:port
+	tls      bool
 	rooms    int
 	received func(p *peer, n int) // is told of every arrival of message n, by the readers
 	peers    []*peer              // member m of room r is number m*rooms+r; nil is not connected
@@ -66,7 +67,7 @@ func (f *fleet) connect(ctx context.Context, sockets int, progress io.Writer) er
 
 func (f *fleet) open(ctx context.Context, i int) error {
 	p := &peer{number: i, fleet: f}
-	in, err := p.open(ctx, f.addr, fmt.Sprintf("/ws/bench-%d?user=user-%d", i%f.rooms, i/f.rooms))
+	in, err := p.open(ctx, f.addr, f.tls, fmt.Sprintf("/ws/bench-%d?user=user-%d", i%f.rooms, i/f.rooms))
 	if err != nil {
 		return err
 	}

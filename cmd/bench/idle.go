@@ -51,6 +51,8 @@ type idleOptions struct {
 	settle         time.Duration
 	hibernateAfter time.Duration
 	pingInterval   time.Duration
+	tls            bool
+	attended       bool
 }
 
 func parseIdle(args []string, output io.Writer) (o idleOptions, err error) {
@@ -65,6 +67,8 @@ func parseIdle(args []string, output io.Writer) (o idleOptions, err error) {
 	fs.DurationVar(&o.settle, "settle", 5*time.Second, "how long a server has to come to rest before")
 	fs.DurationVar(&o.hibernateAfter, "hibernate-after", time.Second, "for the chat that is started: how long a room stays awake")
 	fs.DurationVar(&o.pingInterval, "ping-interval", 30*time.Second, "for the chat that is started a second time: how often it pings; 0 is not at all")
+	fs.BoolVar(&o.tls, "tls", false, "measure the chat over TLS too")
+	fs.BoolVar(&o.attended, "attended", false, "measure the chat too as it is where there is no epoll, with a goroutine for each socket")
 	o.define(fs)
 	if err := parse(fs, args); err != nil {
 		return o, err
@@ -78,6 +82,8 @@ func parseIdle(args []string, output io.Writer) (o idleOptions, err error) {
 		err = errors.New("--hibernate-after must be more than 0 and at most 1m")
 	case o.pingInterval < 0 || o.pingInterval > maxIdleTime:
 		err = errors.New("--ping-interval must be from 0 to 1h")
+	case o.url != "" && (o.tls || o.attended):
+		err = errors.New("--tls and --attended are for servers that are started here")
 	case o.url != "" && o.pid == 0:
 		err = errors.New("--url needs --pid here: memory is that of a process")
 	default:
@@ -127,8 +133,8 @@ type idleStep struct {
 	SocketsLost int64   `json:"sockets_lost"`
 }
 
-// measure measures one server; or the chat without pings, the chat with pings, and
-// the baseline.
+// measure measures one server; or the chat without pings and with them, attended and
+// over TLS if that is asked for, and the baseline.
 func (o idleOptions) measure(ctx context.Context, p *programs, progress io.Writer) (report, error) {
 	r := &idleReport{Rooms: o.rooms}
 	one := func(rest time.Duration) func(target) error {
@@ -148,7 +154,7 @@ func (o idleOptions) measure(ctx context.Context, p *programs, progress io.Write
 	if err != nil {
 		return nil, err
 	}
-	chat := func(name string, pings time.Duration) error {
+	chat := func(name, binary string, pings time.Duration, flags ...string) error {
 		data, err := p.newFolder()
 		if err != nil {
 			return err
@@ -157,14 +163,40 @@ func (o idleOptions) measure(ctx context.Context, p *programs, progress io.Write
 		if pings > 0 { // the same number of pings for each socket, whenever it starts
 			rest = (rest + pings - 1) / pings * pings
 		}
-		s := p.chat(name, scripts, data, "--hibernate-after", o.hibernateAfter.String(), "--ping-interval", pings.String())
+		flags = append(flags, "--hibernate-after", o.hibernateAfter.String(), "--ping-interval", pings.String())
+		s := p.chat(name, scripts, data, flags...)
+		if binary != "" {
+			s.command = binary
+		}
 		return s.with(ctx, one(rest))
 	}
-	if err := chat("runtime", 0); err != nil {
+	if err := chat("runtime", "", 0); err != nil {
 		return nil, err
 	}
 	if o.pingInterval > 0 {
-		if err := chat(fmt.Sprintf("pings %v", o.pingInterval), o.pingInterval); err != nil {
+		if err := chat(fmt.Sprintf("pings %v", o.pingInterval), "", o.pingInterval); err != nil {
+			return nil, err
+		}
+	}
+	if o.attended {
+		binary, err := p.attendedBinary(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := chat("attended", binary, 0); err != nil {
+			return nil, err
+		}
+	}
+	if o.tls {
+		folder, err := p.newFolder()
+		if err != nil {
+			return nil, err
+		}
+		cert, key, err := writeCertificate(folder)
+		if err != nil {
+			return nil, err
+		}
+		if err := chat("TLS", "", 0, "--tls-cert", cert, "--tls-key", key); err != nil {
 			return nil, err
 		}
 	}
@@ -212,7 +244,7 @@ func fits(sockets int, name string, pid int) error {
 }
 
 func (o idleOptions) fleet(t target) *fleet {
-	return &fleet{name: t.name, addr: t.addr, rooms: o.rooms, received: func(*peer, int) {}}
+	return &fleet{name: t.name, addr: t.addr, tls: t.tls, rooms: o.rooms, received: func(*peer, int) {}}
 }
 
 // warmUp lets the sockets of the first step come, say something, hear it, and go:

@@ -13,12 +13,12 @@ import (
 func TestIdleMeasuresSocketsThatDoNothing(t *testing.T) {
 	var r idleReport
 	progress := runJSON(t, &r, "idle", "--rooms", "7", "--steps", "20,60", "--rest", "200ms", "--settle", "50ms",
-		"--hibernate-after", "50ms", "--ping-interval", "100ms")
+		"--hibernate-after", "50ms", "--ping-interval", "100ms", "--attended", "--tls")
 	var names []string
 	for _, one := range r.Results {
 		names = append(names, one.Server)
 	}
-	if !slices.Equal(names, []string{"runtime", "pings 100ms", "baseline"}) {
+	if !slices.Equal(names, []string{"runtime", "pings 100ms", "attended", "TLS", "baseline"}) {
 		t.Fatalf("the results are of %v", names)
 	}
 	for _, one := range r.Results {
@@ -32,6 +32,9 @@ func TestIdleMeasuresSocketsThatDoNothing(t *testing.T) {
 			}
 			if s.Descriptors < sockets || s.Descriptors > sockets+spareFiles {
 				t.Errorf("%s: %d sockets are %d descriptors", one.Server, sockets, s.Descriptors)
+			}
+			if attended := one.Server == "attended" || one.Server == "TLS"; attended && s.Goroutines < float64(sockets) {
+				t.Errorf("%s: %v goroutines for %d sockets", one.Server, s.Goroutines, sockets)
 			}
 			if chat := one.Server != "baseline"; chat && (s.Turns < 1 || s.Goroutines <= 0) || !chat && s.Turns+s.Goroutines != 0 {
 				t.Errorf("%s: %v turns per connect, %v goroutines", one.Server, s.Turns, s.Goroutines)
@@ -90,7 +93,7 @@ func TestIdleSaysWhenSocketsDontFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := idleOptions{rooms: 1, steps: []int{10, 201}}
-	_, err = o.idle(t.Context(), target{"x", "127.0.0.1:1", low.Process.Pid}, 0, io.Discard)
+	_, err = o.idle(t.Context(), target{name: "x", addr: "127.0.0.1:1", pid: low.Process.Pid}, 0, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "201 sockets don't fit: the server may have 300 descriptors (ulimit -n), which is enough for 200") {
 		t.Errorf("error %v", err)
 	}

@@ -20,6 +20,7 @@ type target struct {
 	name string // in the progress and in the table
 	addr string // host:port
 	pid  int    // 0 is unknown
+	tls  bool   // with a certificate that nobody has to know
 }
 
 // cpuTime is the processor time of a server so far; 0 if its process is unknown.

@@ -130,7 +130,7 @@ func measureJSON(t *testing.T, into any, b bench) (progress string) {
 
 func TestMeasureKnowsTheProcessorTimeOfAProcess(t *testing.T) {
 	l := load{Rooms: 3, Members: 2, Rate: 2000, For: 300 * time.Millisecond}
-	r, err := measure(t.Context(), target{"self", addressOf(startBaseline(t)), os.Getpid()}, l, io.Discard)
+	r, err := measure(t.Context(), target{name: "self", addr: addressOf(startBaseline(t)), pid: os.Getpid()}, l, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func checkComplete(t *testing.T, r result, sockets int) {
 
 func TestMeasureEndsWhenItIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	server := target{"x", addressOf(startBaseline(t)), 0}
+	server := target{name: "x", addr: addressOf(startBaseline(t))}
 	cancelling := writerFunc(func(b []byte) { // the first progress line of a load that goes on for an hour
 		if bytes.Contains(b, []byte("measuring")) {
 			cancel()
@@ -180,7 +180,7 @@ func TestMeasureSaysWhyItCannotConnect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nobody := target{"nobody", listener.Addr().String(), 0}
+	nobody := target{name: "nobody", addr: listener.Addr().String()}
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}

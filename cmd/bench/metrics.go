@@ -27,14 +27,18 @@ const (
 
 // page gets a page of a server, over a connection of its own; f reads it if its
 // status is 200.
-func page(ctx context.Context, addr, path string, f func(*http.Response) error) (status int, err error) {
+func (t target) page(ctx context.Context, path string, f func(*http.Response) error) (status int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, nil)
+	scheme := "http://"
+	if t.tls {
+		scheme = "https://"
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+t.addr+path, nil)
 	if err != nil {
 		return 0, err
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: anyCertificate()}}
 	response, err := client.Do(request)
 	if err != nil {
 		return 0, err
@@ -50,7 +54,7 @@ func page(ctx context.Context, addr, path string, f func(*http.Response) error) 
 // none if it has no such page, as the baseline.
 func (t target) metrics(ctx context.Context) (map[string]float64, error) {
 	var figures map[string]float64
-	status, err := page(ctx, t.addr, "/metrics", func(r *http.Response) error {
+	status, err := t.page(ctx, "/metrics", func(r *http.Response) error {
 		figures = map[string]float64{}
 		lines := bufio.NewScanner(r.Body)
 		for lines.Scan() {

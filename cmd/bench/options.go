@@ -67,7 +67,7 @@ func (o *options) check() error {
 }
 
 // running is the server at --url.
-func (o *options) running() target { return target{"server", o.addr, o.pid} }
+func (o *options) running() target { return target{name: "server", addr: o.addr, pid: o.pid} }
 
 // report is what a command found.
 type report interface{ print(w io.Writer) error }

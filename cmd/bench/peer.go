@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -53,13 +54,16 @@ type peer struct {
 	greeted bool       // of its reader
 }
 
-// open connects to ws://addr/path. What comes then is in the reader.
-func (p *peer) open(ctx context.Context, addr, path string) (*bufio.Reader, error) {
+// open connects to ws://addr/path, or to wss:. What comes then is in the reader.
+func (p *peer) open(ctx context.Context, addr string, secure bool, path string) (*bufio.Reader, error) {
 	// Probes of idle sockets would be work for the machine that is measured.
 	dialer := net.Dialer{Timeout: connectTimeout, LocalAddr: source(addr, p.number), KeepAlive: -1}
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
+	}
+	if secure {
+		conn = tls.Client(conn, anyCertificate())
 	}
 	in := bufio.NewReaderSize(conn, clientBuffer)
 	if err := p.shakeHands(ctx, conn, in, addr, path); err != nil {

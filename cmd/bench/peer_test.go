@@ -108,7 +108,7 @@ func TestAPeerTalksAnswersPingsAndCloses(t *testing.T) {
 		}))
 
 		p := &peer{}
-		in, err := p.open(t.Context(), strings.TrimPrefix(server.URL, "http://"), "/")
+		in, err := p.open(t.Context(), strings.TrimPrefix(server.URL, "http://"), false, "/")
 		if err != nil {
 			t.Fatal(err)
 		}

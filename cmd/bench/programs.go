@@ -70,6 +70,16 @@ func (p *programs) chat(name, scripts, data string, flags ...string) server {
 	return server{name, filepath.Join(p.folder, "runtime"), args}
 }
 
+// attendedBinary builds the chat as it is where there is no epoll: a goroutine for
+// each socket.
+func (p *programs) attendedBinary(ctx context.Context) (string, error) {
+	folder, err := p.newFolder()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(folder, "runtime"), build(ctx, p.root, folder, "-tags=noepoll", "./cmd/runtime")
+}
+
 func (p *programs) baseline() server {
 	return server{"baseline", filepath.Join(p.folder, "bench"), []string{"baseline", "--addr", anyPort}}
 }
@@ -89,7 +99,7 @@ func (s server) with(ctx context.Context, f func(target) error) error {
 	if err != nil {
 		return err
 	}
-	err = f(target{s.name, p.addr, p.pid})
+	err = f(target{s.name, p.addr, p.pid, p.tls})
 	stopped := p.stop()
 	if ctx.Err() == nil { // an interrupt from a terminal reaches both: then it may have ended first
 		err = errors.Join(err, stopped)

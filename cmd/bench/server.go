@@ -22,9 +22,9 @@ const (
 	keepErrors  = 8 << 10          // bytes of what a server last wrote to stderr, to be shown if it fails
 )
 
-// listening is what stands before the address in the line that a server prints
+// listening is what stands before the URL in the line that a server prints
 // once it can be connected to.
-const listening = "listening  http://"
+const listening = "listening  "
 
 // moduleRoot is the folder of the module that the working directory is in.
 func moduleRoot(ctx context.Context) (string, error) {
@@ -59,6 +59,7 @@ func command(ctx context.Context, folder, name string, args ...string) (string, 
 // process is a server that was started here.
 type process struct {
 	addr  string // host:port
+	tls   bool
 	pid   int
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when it has
@@ -70,7 +71,7 @@ type process struct {
 // must be called; it is stopped too when ctx ends.
 func startProcess(ctx context.Context, name string, args ...string) (*process, error) {
 	p := &process{ended: make(chan struct{})}
-	announced := announcement{addr: make(chan string, 1)}
+	announced := announcement{url: make(chan string, 1)}
 	p.cmd = exec.Command(name, args...)
 	p.cmd.Env = withoutSettings(os.Environ())
 	p.cmd.Stdout, p.cmd.Stderr = &announced, &p.tail
@@ -86,7 +87,10 @@ func startProcess(ctx context.Context, name string, args ...string) (*process, e
 	ctx, cancel := context.WithTimeout(ctx, listenLimit)
 	defer cancel()
 	select {
-	case p.addr = <-announced.addr:
+	case url := <-announced.url:
+		var scheme string
+		scheme, p.addr, _ = strings.Cut(url, "://")
+		p.tls = scheme == "https"
 		return p, nil
 	case <-p.ended:
 		return nil, fmt.Errorf("%s ended at its start: %w\n%s", filepath.Base(name), p.err, p.tail.String())
@@ -130,10 +134,10 @@ func (p *process) stop() error {
 	return nil
 }
 
-// announcement is a server's stdout: it finds the line that has the address, and
+// announcement is a server's stdout: it finds the line that has the URL, and
 // forgets everything else.
 type announcement struct {
-	addr chan string // gets it once; has room for one
+	url  chan string // gets it once; has room for one
 	line []byte      // what there is so far of a line; nil after the one
 	done bool
 }
@@ -151,8 +155,8 @@ func (a *announcement) Write(b []byte) (int, error) {
 		if !whole {
 			break
 		}
-		if _, addr, ok := strings.Cut(string(a.line), listening); ok {
-			a.addr <- strings.TrimSpace(addr)
+		if _, url, ok := strings.Cut(string(a.line), listening); ok {
+			a.url <- strings.TrimSpace(url)
 			a.done = true
 		}
 		a.line = nil

@@ -8,15 +8,15 @@ import (
 func TestTheAddressIsFoundHoweverItIsWritten(t *testing.T) {
 	const text = "title\n\n  listening  http://127.0.0.1:4711\n  data  x\n  listening  http://no\n"
 	for size := 1; size <= len(text); size++ {
-		a := announcement{addr: make(chan string, 1)}
+		a := announcement{url: make(chan string, 1)}
 		for rest := text; rest != ""; rest = rest[min(size, len(rest)):] {
 			if n, err := a.Write([]byte(rest[:min(size, len(rest))])); n == 0 || err != nil {
 				t.Fatal(n, err)
 			}
 		}
 		select {
-		case addr := <-a.addr:
-			if addr != "127.0.0.1:4711" {
+		case addr := <-a.url:
+			if addr != "http://127.0.0.1:4711" {
 				t.Errorf("in pieces of %d the address is %q", size, addr)
 			}
 		default:

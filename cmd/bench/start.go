@@ -188,7 +188,7 @@ func (r *startResult) start(ctx context.Context, s server) error {
 		limited, cancel := context.WithTimeout(ctx, listenLimit)
 		defer cancel()
 		err := poll(limited, healthzEvery, func() bool {
-			status, err := page(limited, t.addr, "/healthz", func(*http.Response) error { return nil })
+			status, err := t.page(limited, "/healthz", func(*http.Response) error { return nil })
 			return err == nil && status == http.StatusOK
 		})
 		if err != nil {
@@ -216,7 +216,7 @@ func (r *startResult) start(ctx context.Context, s server) error {
 func (r *startResult) check(ctx context.Context, t target) error {
 	path := fmt.Sprintf("/rooms/bench-%d/messages", r.Rooms/2)
 	var messages []struct{}
-	status, err := page(ctx, t.addr, path, func(response *http.Response) error {
+	status, err := t.page(ctx, path, func(response *http.Response) error {
 		return json.NewDecoder(response.Body).Decode(&messages)
 	})
 	if err == nil && (status != http.StatusOK || len(messages) != perRoom) {
