@@ -22,6 +22,7 @@ func TestViolations(t *testing.T) {
 		{"too big", masked(0x80|opBinary, strings.Repeat("x", max+1)), 1009, "message too big"},
 		{"far too big", masked(0x80|opBinary, strings.Repeat("x", 5<<20)), 1009, "message too big"},
 		{"too big in fragments", append(masked(opText, strings.Repeat("x", max)), masked(0x80, "x")...), 1009, "message too big"},
+		{"too big in fragments that go on", append(masked(opText, strings.Repeat("x", max)), masked(0, "x")...), 1009, "message too big"},
 		{"length over 2^63", huge, 1009, "message too big"},
 		{"invalid UTF-8", masked(0x80|opText, "ab\xff"), 1007, "invalid UTF-8"},
 		{"invalid UTF-8 in fragments", append(masked(opText, "ab\xc3"), masked(0x80, "x")...), 1007, "invalid UTF-8"},

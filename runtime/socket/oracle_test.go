@@ -150,6 +150,9 @@ func seeds(add func(stream, cuts []byte)) {
 		masked(0x80|opText, strings.Repeat("x", fuzzMax+1)),
 		masked(0x80|opBinary, strings.Repeat("x", fuzzMax)),
 		masked(0xC0|opText, "reserved"),
+		masked(0xC0|opText, "reserved")[:7], // the header alone is wrong
+		masked(opPing, "in fragments")[:7],
+		append(masked(opBinary, strings.Repeat("y", fuzzMax)), masked(0, "z")...), // and it goes on
 		masked(0x83, "unknown"),
 		masked(0x8B, "unknown"),
 		masked(opPing, "in fragments"),

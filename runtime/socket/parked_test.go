@@ -198,3 +198,17 @@ func TestAPeerThatVanishesFromItsParkingIsNoticed(t *testing.T) {
 		eventually(t, "its place is free", func() bool { return site.sockets.Len() == 0 })
 	}
 }
+
+// A parked socket whose peer goes while frames wait for Flush is seen out by Flush.
+func TestFlushSeesOutAPeerThatHasClosed(t *testing.T) {
+	site := newSite(t, Config{}, nil)
+	p, s := site.dial(t)
+	s.Queue(NewFrame(true, []byte("parting words")))
+	p.close(4000, "bye")
+	site.owner.wantClosed(t, 4000, "bye", true)
+	s.Flush()
+	p.want(opText, "parting words")
+	p.wantClose(4000, "")
+	p.wantEnd()
+	eventually(t, "its place is free", func() bool { return site.sockets.Len() == 0 })
+}
