@@ -201,7 +201,7 @@ func TestAPeerThatVanishesFromItsParkingIsNoticed(t *testing.T) {
 
 // A parked socket whose peer goes while frames wait for Flush is seen out by Flush.
 func TestFlushSeesOutAPeerThatHasClosed(t *testing.T) {
-	site := newSite(t, Config{}, nil)
+	site := newSite(t, Config{CloseTimeout: time.Hour}, nil)
 	p, s := site.dial(t)
 	s.Queue(NewFrame(true, []byte("parting words")))
 	p.close(4000, "bye")
