@@ -22,6 +22,7 @@ type Options struct {
 	Folder      string
 	TurnTimeout time.Duration // how long a turn may run; DefaultTurnTimeout if 0
 	Log         *slog.Logger
+	Overseer    *Overseer // times the turns, if their own clock can't; may be nil
 }
 
 // DefaultTurnTimeout is long for a chat message and short for a person.

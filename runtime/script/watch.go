@@ -10,9 +10,10 @@ import (
 // at twice the time-out, when something runs that goja cannot interrupt, it
 // tells the host. One timer serves all turns of a VM.
 type watch struct {
-	vm      *VM
-	timeout time.Duration
-	expired atomic.Bool // the running turn has passed its deadline
+	vm       *VM
+	timeout  time.Duration
+	overseer *Overseer   // measures instead of the timer; or nil
+	expired  atomic.Bool // the running turn has passed its deadline
 
 	mu       sync.Mutex
 	timer    *time.Timer
@@ -22,7 +23,7 @@ type watch struct {
 }
 
 func newWatch(vm *VM) *watch {
-	return &watch{vm: vm, timeout: vm.set.options.TurnTimeout}
+	return &watch{vm: vm, timeout: vm.set.options.TurnTimeout, overseer: vm.set.options.Overseer}
 }
 
 // start arms the watch for a turn.
@@ -31,7 +32,9 @@ func (w *watch) start() {
 	defer w.mu.Unlock()
 	w.running, w.hung = true, false
 	w.deadline = time.Now().Add(w.timeout)
-	if w.timer == nil {
+	if w.overseer != nil {
+		w.overseer.begin(w)
+	} else if w.timer == nil {
 		w.timer = time.AfterFunc(w.timeout, w.fire)
 	} else {
 		w.timer.Reset(w.timeout)
@@ -43,8 +46,19 @@ func (w *watch) stop() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.running = false
-	w.timer.Stop()
+	if w.overseer != nil {
+		w.overseer.end(w)
+	} else {
+		w.timer.Stop()
+	}
 	return w.expired.Load()
+}
+
+// expire interrupts the running turn.
+func (w *watch) expire() {
+	if !w.expired.Swap(true) {
+		w.vm.rt.Interrupt(NewError(TimeoutError, "the turn ran longer than %v", w.timeout))
+	}
 }
 
 func (w *watch) fire() {
@@ -54,8 +68,7 @@ func (w *watch) fire() {
 		return
 	}
 	if !w.expired.Load() {
-		w.expired.Store(true)
-		w.vm.rt.Interrupt(NewError(TimeoutError, "the turn ran longer than %v", w.timeout))
+		w.expire()
 		w.deadline = w.deadline.Add(w.timeout)
 		w.timer.Reset(w.timeout)
 		return
