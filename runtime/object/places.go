@@ -225,16 +225,7 @@ func (o *Object) admit() {
 
 // yield has the object hibernate, if it still has nothing to do.
 func (act *activation) yield(o *Object) {
-	if o.act != act {
-		return
-	}
-	o.mu.Lock()
-	work := o.inbox.events.len() > 0
-	o.mu.Unlock()
-	if work || act.lastTurn.After(act.rank.since) || len(o.unreleased) > 0 || !act.vm.Idle() {
+	if o.act == act && (act.lastTurn.After(act.rank.since) || !o.hibernate()) {
 		o.node.places.stays(act) // the end of what pins it leads to rest again
-		return
 	}
-	o.act = nil
-	act.end()
 }

@@ -12,7 +12,8 @@ import (
 // trip.
 type roundTrip struct {
 	from  *Object
-	act   *activation // that made the calls
+	act   *activation                                     // that made the calls
+	home  func(id int64, value []byte, err *script.Error) // takes the results instead, if no object made the calls
 	calls *script.Calls
 	timer *time.Timer // of the whole trip
 
@@ -46,6 +47,12 @@ func (o *Object) call(act *activation, calls *script.Calls) {
 			act.trips[op.ID] = t
 		}
 	}
+	n.send(t)
+}
+
+// send gives the calls of a round trip to their target.
+func (n *Node) send(t *roundTrip) {
+	calls := t.calls
 	target := n.Object(calls.Target)
 	for i := range calls.Ops {
 		e := &callEvent{trip: t, op: i}
@@ -126,6 +133,10 @@ func (t *roundTrip) answer(i int, value []byte, err *script.Error) {
 	t.mu.Unlock()
 	if all {
 		t.timer.Stop()
+	}
+	if t.home != nil {
+		t.home(t.calls.Ops[i].ID, value, err)
+		return
 	}
 	t.from.complete(t.act.settleCall(t.calls.Ops[i].ID, value, err))
 }
