@@ -1,6 +1,7 @@
 // Package runtime has no code: it is the map of the rooms below it.
 //
 //	cmd/runtime        flags, environment, signals, and the wiring of all that follows
+//	cmd/runtime/scripttest  the tests of scripts, each with a program of its own on a clock of its own
 //	api                the HTTP edge: routes of the scripts, health, metrics
 //	runtime/object     durable objects: inbox, turn, commit, release, hibernation, calls
 //	runtime/script     scripts to virtual machines: bundle, load, bind, call

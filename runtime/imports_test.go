@@ -14,17 +14,18 @@ const module = "chat.example.com.ai/"
 // level is a package's place in the order of imports; a package may import those
 // of a higher level only.
 var level = map[string]int{
-	"cmd/runtime":     0,
-	"cmd/bench":       0,
-	"api":             1,
-	"runtime/object":  2,
-	"runtime/script":  3,
-	"runtime/socket":  3,
-	"runtime/event":   3,
-	"runtime/cluster": 3,
-	"store":           4,
-	"runtime/key":     5,
-	"runtime":         6,
+	"cmd/runtime":            0,
+	"cmd/bench":              0,
+	"cmd/runtime/scripttest": 1,
+	"api":                    2,
+	"runtime/object":         3,
+	"runtime/script":         4,
+	"runtime/socket":         4,
+	"runtime/event":          4,
+	"runtime/cluster":        4,
+	"store":                  5,
+	"runtime/key":            6,
+	"runtime":                7,
 }
 
 // owners are the packages that may import a third-party library, by the
@@ -35,7 +36,7 @@ var owners = map[string][]string{
 	"github.com/evanw/esbuild":    {"runtime/script"},
 	"github.com/dlclark/regexp2":  {"runtime/script"},
 	"github.com/google/uuid":      {"runtime/script"},
-	"github.com/lxzan/gws":        {"runtime/socket", "cmd/bench"},
+	"github.com/lxzan/gws":        {"runtime/socket", "cmd/bench", "cmd/runtime/scripttest"},
 	"github.com/uptrace/bun":      {"store"},
 	"modernc.org/sqlite":          {"store"},
 	"github.com/gofrs/flock":      {"store"},

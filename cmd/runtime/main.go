@@ -104,6 +104,9 @@ func variable(f *flag.Flag) string {
 // run is the program, from its arguments to its end. It returns nil when ctx
 // ended and everything was stopped in order.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == "test" {
+		return runTests(args[1:], getenv, stdout)
+	}
 	o, err := parseOptions(args, getenv, stdout)
 	if err != nil {
 		return err

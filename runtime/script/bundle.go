@@ -16,7 +16,10 @@ import (
 // relative to it: every .js, .mjs, .ts and .mts, except declarations, tests,
 // what starts with _ or a dot, and the folders lib and node_modules, which the
 // others may import from.
-func scriptFiles(folder string) ([]string, error) {
+func scriptFiles(folder string) ([]string, error) { return filesOf(folder, isScript) }
+
+// filesOf walks through the folder as scriptFiles does, for files by their name.
+func filesOf(folder string, is func(name string) bool) ([]string, error) {
 	var files []string
 	err := filepath.WalkDir(folder, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -35,7 +38,7 @@ func scriptFiles(folder string) ([]string, error) {
 			}
 			return nil
 		}
-		if isScript(name) {
+		if is(name) {
 			rel, err := filepath.Rel(folder, p)
 			if err != nil {
 				return err

@@ -267,7 +267,7 @@ func (vm *VM) settleCall(c *pendingCall, value, err goja.Value) {
 		if e.File == "" {
 			e.setPosition(c.position)
 		}
-		if !e.Remote {
+		if !e.Remote || vm.test != nil {
 			vm.host.ScriptError("unhandled rejection of a call", e)
 		}
 	}

@@ -176,6 +176,9 @@ func (vm *VM) on(noun, verb string, call goja.FunctionCall) {
 // dollarSend is $.send('Noun.verb', data): the event commits with the turn.
 func dollarSend(vm *VM, _ *native, call goja.FunctionCall) goja.Value {
 	vm.needHost("$.send")
+	if vm.test != nil {
+		vm.throwType("$.send is for objects: a test makes one send by calling it")
+	}
 	typ, ok := stringOf(call.Argument(0))
 	noun, verb, cut := strings.Cut(typ, ".")
 	if !ok || !cut || !key.ValidType(noun) || !verbRE.MatchString(verb) {

@@ -20,7 +20,8 @@ type VM struct {
 	rt   *goja.Runtime
 	set  *Set
 	noun *noun
-	host Host // nil while scripts are only looked at, or loaded ahead
+	host Host    // nil while scripts are only looked at, or loaded ahead
+	test *TestVM // of which this is the VM; nil outside of tests
 
 	classes    map[*class]*classState
 	plainProto *goja.Object // Object.prototype; a script can change it, but not put another in its place
@@ -183,10 +184,14 @@ func (vm *VM) check(err error) {
 
 func (vm *VM) require(call goja.FunctionCall) goja.Value {
 	name := call.Argument(0).String()
-	if name != "dotdo" {
-		vm.throwError("Error", "Cannot find module '%s'", name)
+	switch {
+	case name == "dotdo":
+		return vm.dotdoModule()
+	case name == testModule && vm.test != nil:
+		return vm.test.exports
 	}
-	return vm.dotdoModule()
+	vm.throwError("Error", "Cannot find module '%s'", name)
+	return nil
 }
 
 // partOf returns the part that a module exports, or nil.
