@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -14,7 +15,7 @@ import (
 
 // runTests is the command test: it runs the tests of the scripts. The error says
 // why they could not run, or how many failed.
-func runTests(args []string, getenv func(string) string, stdout io.Writer) error {
+func runTests(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
 	o := scripttest.Options{}
 	fs := flag.NewFlagSet("test", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
@@ -26,7 +27,7 @@ func runTests(args []string, getenv func(string) string, stdout io.Writer) error
 	pattern := fs.String("run", "", "runs the tests whose name this regular expression matches")
 	fs.DurationVar(&o.TurnTimeout, "turn-timeout", script.DefaultTurnTimeout, "how long a script, or a test between two awaits, may run at a time")
 	fs.DurationVar(&o.Timeout, "timeout", scripttest.DefaultTimeout, "how long a test may take on the wall's clock")
-	fs.BoolVar(&o.Verbose, "v", false, "shows the log of tests that pass, too")
+	fs.BoolVar(&o.Verbose, "v", false, "shows the log of all tests, not only of those that fail or log something themselves")
 	for len(args) > 0 { // flags and files in any order
 		if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 			fmt.Fprint(stdout, "Runs the tests of the scripts, *.test.js and *.test.ts: runtime test [flags] [files]\n\n")
@@ -53,7 +54,7 @@ func runTests(args []string, getenv func(string) string, stdout io.Writer) error
 		o.Run = matches
 	}
 	started := time.Now()
-	counts, err := scripttest.Run(o, stdout)
+	counts, err := scripttest.Run(ctx, o, stdout)
 	if e := (*script.Error)(nil); errors.As(err, &e) {
 		return scriptsError(o.Folder, err)
 	}

@@ -11,6 +11,10 @@ import (
 // of a second, and next to nothing for the processor.
 const overseerTick = 20 * time.Millisecond
 
+// hungAfter is how long a turn may go on after its interrupt: longer than a busy
+// machine, or a regular expression with a time-out of its own, needs to see it.
+const hungAfter = 4 * time.Second
+
 // Overseer ends turns that run too long by the clock on the wall, for sets whose
 // turns run on another: on a clock that stands still while something runs, a loop
 // would have no end. It is safe for concurrent use, and must be ended with Close.
@@ -23,8 +27,8 @@ type Overseer struct {
 	running map[*watch]time.Time // when it was first seen to run; zero until then
 }
 
-// NewOverseer starts one. hung is called at most once, when a turn runs at twice
-// its time-out: something that cannot be interrupted.
+// NewOverseer starts one. hung is called at most once, from its goroutine, when a
+// turn goes on for seconds after its time-out: something that cannot be interrupted.
 func NewOverseer(hung func()) *Overseer {
 	o := &Overseer{hung: sync.OnceFunc(hung), stop: make(chan struct{}), done: make(chan struct{}), running: make(map[*watch]time.Time)}
 	startRegexpClock()
@@ -59,7 +63,7 @@ func (o *Overseer) look(now time.Time) {
 		switch {
 		case since.IsZero():
 			o.running[w] = now
-		case now.Sub(since) >= 2*w.timeout:
+		case now.Sub(since) >= w.timeout+hungAfter:
 			o.hung()
 		case now.Sub(since) >= w.timeout:
 			w.expire()

@@ -40,7 +40,8 @@ type run struct {
 	vm      *script.TestVM
 	log     *slog.Logger
 	ctx     context.Context // ends with the test
-	overdue *atomic.Bool    // set from outside of the bubble: the test's time on the wall is up
+	overdue atomic.Bool     // set from outside of the bubble: the test's time on the wall is up
+	spoke   bool            // the test itself has written to the log
 
 	work           sync.WaitGroup // operations and connections
 	connections    map[int64]*connection
@@ -158,7 +159,10 @@ func (r *run) take(out script.Outcome) bool {
 
 // The methods of script.TestHost.
 
-func (r *run) Log() *slog.Logger { return r.log }
+func (r *run) Log() *slog.Logger {
+	r.spoke = true
+	return r.log
+}
 
 func (r *run) ScriptError(kind string, err *script.Error) {
 	e := *err

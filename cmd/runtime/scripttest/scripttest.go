@@ -2,6 +2,7 @@ package scripttest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +11,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"chat.example.com.ai/runtime/script"
@@ -30,7 +30,7 @@ type Options struct {
 	Run         *regexp.Regexp // runs tests whose name it matches; nil: all
 	TurnTimeout time.Duration  // of the objects and of the tests; script.DefaultTurnTimeout if 0
 	Timeout     time.Duration  // of one test on the wall's clock; DefaultTimeout if 0
-	Verbose     bool           // shows the log of tests that pass, too
+	Verbose     bool           // shows the log of all tests, not only of those that fail or log something themselves
 }
 
 // Counts are how many tests did what.
@@ -46,8 +46,8 @@ type session struct {
 }
 
 // Run runs tests one after the other and writes what came of them to out. The
-// error says why they could not run, not that some failed.
-func Run(o Options, out io.Writer) (Counts, error) {
+// error says why they could not run, or not all of them, not that some failed.
+func Run(ctx context.Context, o Options, out io.Writer) (Counts, error) {
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
 	}
@@ -64,7 +64,7 @@ func Run(o Options, out io.Writer) (Counts, error) {
 	if err != nil {
 		return Counts{}, err
 	}
-	err = s.runAll(files)
+	err = s.runAll(ctx, files)
 	return s.counts, err
 }
 
@@ -116,7 +116,7 @@ type one struct {
 	test  script.Test
 }
 
-func (s *session) runAll(names []string) error {
+func (s *session) runAll(ctx context.Context, names []string) error {
 	var tests []one
 	only := false
 	for _, name := range names {
@@ -130,6 +130,7 @@ func (s *session) runAll(names []string) error {
 			} else {
 				s.indented(err.Error())
 			}
+			fmt.Fprintln(s.out)
 			continue
 		}
 		for i, t := range file.Tests {
@@ -148,7 +149,7 @@ func (s *session) runAll(names []string) error {
 			fmt.Fprintf(s.out, "skip  %s  %s\n", t.file.File, t.test.Name)
 			continue
 		}
-		if err := s.runOne(t); err != nil {
+		if err := s.runOne(ctx, t); err != nil {
 			return err
 		}
 	}
@@ -159,24 +160,24 @@ func (s *session) runAll(names []string) error {
 var errLost = errors.New("the tests after it did not run: something in it cannot be interrupted")
 
 // runOne runs a test and reports it.
-func (s *session) runOne(t one) error {
+func (s *session) runOne(ctx context.Context, t one) error {
 	var log bytes.Buffer
 	var failures []*script.Error
-	var overdue atomic.Bool
+	r := &run{}
 	started := time.Now()
 	ended := make(chan error, 1)
 	go func() {
 		ended <- inBubble(func() {
-			handler := slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: withoutTime})
-			world, err := newWorld(s.set, slog.New(handler))
-			if err != nil {
+			r.log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
+			var err error
+			if r.world, err = newWorld(s.set, r.log); err != nil {
 				failures = []*script.Error{{Name: "Error", Message: err.Error()}}
 				return
 			}
-			failures = (&run{world: world, log: slog.New(handler), overdue: &overdue}).play(t.file, t.index)
+			failures = r.play(t.file, t.index)
 		})
 	}()
-	limit := time.AfterFunc(s.options.Timeout, func() { overdue.Store(true) })
+	limit := time.AfterFunc(s.options.Timeout, func() { r.overdue.Store(true) })
 	defer limit.Stop()
 	last := time.NewTimer(s.options.Timeout + grace)
 	defer last.Stop()
@@ -187,6 +188,8 @@ func (s *session) runOne(t one) error {
 			failures = append(failures, &script.Error{Name: "Error", Message: err.Error()})
 			err = nil
 		}
+	case <-ctx.Done():
+		return errors.New("the tests were stopped") // what the test has running ends with the process
 	case <-s.hung:
 		err = errLost
 	case <-last.C:
@@ -196,7 +199,7 @@ func (s *session) runOne(t one) error {
 	if err != nil { // what the test has is still in use
 		s.counts.Failed++
 		fmt.Fprintf(s.out, "FAIL  %s  %s (%v)\n", t.file.File, t.test.Name, took)
-		s.indented("it did not end, and cannot be made to: a loop inside of a built-in, or objects that keep each other busy")
+		s.indented("it did not end, and cannot be made to: a loop inside of a built-in, or objects that keep each other busy\n")
 		return err
 	}
 	if len(failures) == 0 {
@@ -212,8 +215,12 @@ func (s *session) runOne(t one) error {
 			s.explain(e)
 		}
 	}
-	if log.Len() > 0 && (len(failures) > 0 || s.options.Verbose) {
+	shown := log.Len() > 0 && (len(failures) > 0 || r.spoke || s.options.Verbose)
+	if shown {
 		s.indented("log:\n" + indent(log.String(), "  "))
+	}
+	if shown || len(failures) > 0 {
+		fmt.Fprintln(s.out)
 	}
 	return nil
 }
@@ -244,7 +251,7 @@ func (s *session) explain(e *script.Error) {
 }
 
 func (s *session) indented(text string) {
-	fmt.Fprintf(s.out, "\n%s\n\n", indent(text, "      "))
+	fmt.Fprintf(s.out, "\n%s\n", indent(text, "      "))
 }
 
 func indent(text, by string) string {

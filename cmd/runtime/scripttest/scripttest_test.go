@@ -21,8 +21,30 @@ func TestMain(m *testing.M) {
 // The tests of the shipped chat.
 func TestTheChat(t *testing.T) {
 	var out bytes.Buffer
-	counts, err := scripttest.Run(scripttest.Options{Folder: filepath.Join("..", "..", "..", "scripts")}, &out)
+	counts, err := scripttest.Run(t.Context(), scripttest.Options{Folder: filepath.Join("..", "..", "..", "scripts")}, &out)
 	if err != nil || counts.Failed > 0 || counts.Skipped > 0 || counts.Passed < 15 {
+		t.Errorf("%+v, %v\n%s", counts, err, &out)
+	}
+}
+
+// The room and the test that a reader of the README sees work as they stand.
+func TestTheTestOfTheReadme(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	blocks := strings.Split(string(text), "```js\n")
+	for i, name := range []string{"room.js", "room.test.js"} {
+		code, _, ok := strings.Cut(blocks[i+1], "```")
+		if isTest := strings.Contains(code, "dotdo/test"); !ok || isTest != (i == 1) {
+			t.Fatalf("block %d of the README is not %s", i+1, name)
+		}
+		write(t, folder, name, code)
+	}
+	var out bytes.Buffer
+	counts, err := scripttest.Run(t.Context(), scripttest.Options{Folder: folder}, &out)
+	if err != nil || counts != (scripttest.Counts{Passed: 1}) {
 		t.Errorf("%+v, %v\n%s", counts, err, &out)
 	}
 }
@@ -65,7 +87,7 @@ func runFile(t *testing.T, text string, o scripttest.Options) (scripttest.Counts
 	write(t, o.Folder, "room.js", room)
 	write(t, o.Folder, "a.test.js", imports+text)
 	var out bytes.Buffer
-	counts, err := scripttest.Run(o, &out)
+	counts, err := scripttest.Run(t.Context(), o, &out)
 	return counts, strings.ReplaceAll(out.String(), o.Folder+string(filepath.Separator), ""), err
 }
 
@@ -133,7 +155,10 @@ var passing = map[string]string{
 		await clock.advance('59s')
 		expect(ws.frames).toEqual([])
 		await clock.advance('1s')
-		expect(ws.frames).toEqual(['late'])`,
+		expect(ws.frames).toEqual(['late'])
+		await clock.advance('10d')
+		ws.send('still here')
+		expect(await ws.nextWhere('still here')).toBe('still here')`,
 	"what is waited for comes without being told to": `
 		const before = clock.now()
 		await call.Room('a').wait(20)
@@ -306,17 +331,17 @@ func TestFilesOfTests(t *testing.T) {
 	write(t, folder, "lib/c.test.js", "never read")
 	write(t, folder, "_d.test.js", "never read")
 	var out bytes.Buffer
-	counts, err := scripttest.Run(scripttest.Options{Folder: folder}, &out)
+	counts, err := scripttest.Run(t.Context(), scripttest.Options{Folder: folder}, &out)
 	if err != nil || counts != (scripttest.Counts{Passed: 1, Failed: 1}) || !strings.Contains(out.String(), "bad.test.js:2:") {
 		t.Errorf("%+v, %v\n%s", counts, err, &out)
 	}
 	for _, files := range [][]string{{filepath.Join(folder, "deep")}, {filepath.Join(folder, "deep", "b.test.ts")}} {
-		if counts, err := scripttest.Run(scripttest.Options{Folder: folder, Files: files}, &out); err != nil || counts != (scripttest.Counts{Passed: 1}) {
+		if counts, err := scripttest.Run(t.Context(), scripttest.Options{Folder: folder, Files: files}, &out); err != nil || counts != (scripttest.Counts{Passed: 1}) {
 			t.Errorf("%v: %+v, %v", files, counts, err)
 		}
 	}
 	for _, name := range []string{"room.js", "missing.test.js", "../x.test.js"} {
-		_, err := scripttest.Run(scripttest.Options{Folder: folder, Files: []string{filepath.Join(folder, name)}}, &out)
+		_, err := scripttest.Run(t.Context(), scripttest.Options{Folder: folder, Files: []string{filepath.Join(folder, name)}}, &out)
 		if err == nil || !strings.Contains(err.Error(), "no tests there") {
 			t.Errorf("%s: %v", name, err)
 		}
