@@ -36,6 +36,8 @@
 //     parameters.
 //   - github.com/evanw/esbuild (script) bundles scripts: TypeScript and imports,
 //     with source maps.
+//   - github.com/fsnotify/fsnotify (script) tells of changed scripts on every
+//     system, so that a save is live at once and an idle program does nothing.
 //   - github.com/dlclark/regexp2 (script) is goja's engine for the regular
 //     expressions that Go's own can't do; imported only to bound a match in time.
 //   - github.com/google/uuid (script) makes crypto.randomUUID.

@@ -35,6 +35,7 @@ var owners = map[string][]string{
 	"github.com/nlnwa/whatwg-url": {"runtime/script"},
 	"github.com/evanw/esbuild":    {"runtime/script"},
 	"github.com/dlclark/regexp2":  {"runtime/script"},
+	"github.com/fsnotify":         {"runtime/script"},
 	"github.com/google/uuid":      {"runtime/script"},
 	"github.com/lxzan/gws":        {"runtime/socket", "cmd/bench", "cmd/runtime/scripttest"},
 	"github.com/uptrace/bun":      {"store"},

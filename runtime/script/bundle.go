@@ -1,8 +1,10 @@
 package script
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -21,7 +23,11 @@ func scriptFiles(folder string) ([]string, error) { return filesOf(folder, isScr
 // filesOf walks through the folder as scriptFiles does, for files by their name.
 func filesOf(folder string, is func(name string) bool) ([]string, error) {
 	var files []string
-	err := filepath.WalkDir(folder, func(p string, d fs.DirEntry, err error) error {
+	folder, err := filepath.EvalSymlinks(folder) // a walk doesn't enter a link
+	if err != nil {
+		return nil, err
+	}
+	err = filepath.WalkDir(folder, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -64,15 +70,15 @@ func isScript(name string) bool {
 
 // bundle makes one self-contained CommonJS function of each script, with the
 // author's positions in an inline source map. dotdo stays an import: the VM
-// provides it.
-func bundle(folder string, files []string) (map[string]string, error) {
+// provides it. folders are those of all files that went into it.
+func bundle(folder string, files []string) (code map[string]string, folders []string, err error) {
 	abs, err := filepath.Abs(folder)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	abs, err = filepath.EvalSymlinks(abs) // esbuild reports real paths
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	entries := make([]api.EntryPoint, len(files))
 	for i, f := range files {
@@ -99,20 +105,37 @@ func bundle(folder string, files []string) (map[string]string, error) {
 		Banner:         map[string]string{"js": "(function (exports, require, module) {"},
 		Footer:         map[string]string{"js": "})"},
 		LogLevel:       api.LogLevelSilent,
+		Metafile:       true,
 		TsconfigRaw:    "{}", // an editor's jsconfig.json says nothing about how scripts run
 	})
 	if len(result.Errors) > 0 {
-		return nil, bundleError(result.Errors)
+		return nil, nil, bundleError(result.Errors)
 	}
-	code := make(map[string]string, len(files))
+	code = make(map[string]string, len(files))
 	for _, out := range result.OutputFiles {
 		rel, err := filepath.Rel(abs, out.Path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		code[strings.TrimSuffix(filepath.ToSlash(rel), ".js")] = string(out.Contents)
 	}
-	return code, nil
+	folders, err = inputFolders(abs, result.Metafile)
+	return code, folders, err
+}
+
+// inputFolders reads from esbuild's report in which folders the bundled files are.
+func inputFolders(abs, metafile string) ([]string, error) {
+	var report struct {
+		Inputs map[string]struct{}
+	}
+	if err := json.Unmarshal([]byte(metafile), &report); err != nil {
+		return nil, err
+	}
+	folders := make(map[string]bool)
+	for input := range report.Inputs {
+		folders[filepath.Dir(filepath.Join(abs, filepath.FromSlash(input)))] = true
+	}
+	return slices.Sorted(maps.Keys(folders)), nil
 }
 
 // bundleError makes one Error of the first of esbuild's messages; how many more

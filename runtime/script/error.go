@@ -54,6 +54,8 @@ const (
 	HibernatedError = "AbortError"      // the activation that waited is gone
 	// UnavailableError: the program stops, or a commit failed. Try again.
 	UnavailableError = "UnavailableError"
+	// ReloadedError: the scripts were replaced while something was not settled.
+	ReloadedError = "Reloaded"
 	// OutOfServiceError: a turn of the object cannot be interrupted.
 	OutOfServiceError = "OutOfServiceError"
 	internalError     = "InternalError" // a bug of the runtime
@@ -69,7 +71,7 @@ func (e *Error) IsTransient() bool {
 		return false
 	}
 	switch e.Name {
-	case UnavailableError, OverloadedError, OutOfServiceError, HibernatedError:
+	case UnavailableError, OverloadedError, OutOfServiceError, HibernatedError, ReloadedError:
 		return true
 	}
 	return false

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -49,6 +50,7 @@ type Set struct {
 	modules  []*module
 	routes   []Route
 	handlers []Handler
+	folders  []string // of all files that were read
 
 	mu    sync.Mutex
 	nouns map[string]*noun // compositions, made as they are asked for
@@ -110,6 +112,7 @@ type Part struct {
 type module struct {
 	file     string
 	program  *goja.Program
+	sum      [sha256.Size]byte // of its code, with all that it imports
 	hasPart  bool
 	noun     string   // $type of its part; "" is every noun
 	members  []string // methods and fields of its part, lifecycle handlers not among them
@@ -156,17 +159,17 @@ func Load(o Options) (*Set, error) {
 	if len(files) == 0 {
 		return nil, fmt.Errorf("no scripts in %s: it needs at least one .js or .ts file", o.Folder)
 	}
-	code, err := bundle(o.Folder, files)
+	code, folders, err := bundle(o.Folder, files)
 	if err != nil {
 		return nil, plainError(err)
 	}
-	s := &Set{options: o, nouns: make(map[string]*noun)}
+	s := &Set{options: o, folders: folders, nouns: make(map[string]*noun)}
 	for _, f := range files {
 		program, err := goja.Compile(f, code[f], false)
 		if err != nil {
 			return nil, compileError(f, err)
 		}
-		s.modules = append(s.modules, &module{file: f, program: program})
+		s.modules = append(s.modules, &module{file: f, program: program, sum: sha256.Sum256([]byte(code[f]))})
 	}
 	for _, m := range s.modules {
 		if err := s.discover(m); err != nil {
@@ -283,6 +286,15 @@ func (s *Set) Routes() []Route { return s.routes }
 
 // Handlers lists the event handlers.
 func (s *Set) Handlers() []Handler { return s.handlers }
+
+// Handler returns the event handler of a name.
+func (s *Set) Handler(name string) (Handler, bool) {
+	i := slices.IndexFunc(s.handlers, func(h Handler) bool { return h.Name == name })
+	if i < 0 {
+		return Handler{}, false
+	}
+	return s.handlers[i], true
+}
 
 // HandlersOf lists the handlers that take events of a type, Noun.verb.
 func (s *Set) HandlersOf(eventType string) []Handler {

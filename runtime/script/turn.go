@@ -206,6 +206,21 @@ func (vm *VM) Idle() bool {
 	return len(vm.tasks) == 0 && len(vm.timers) == 0 && len(vm.calls) == 0 && vm.waits == 0 && vm.blocks == 0
 }
 
+// Timed reports whether timers pin the VM.
+func (vm *VM) Timed() bool { return len(vm.timers) > 0 }
+
+// Awaited lists the calls whose results a script waits for, in the order they were made.
+func (vm *VM) Awaited() []int64 {
+	var ids []int64
+	for id, c := range vm.calls {
+		if c.awaited {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
 // Blocked reports whether init or blockConcurrencyWhile is still running: no
 // event from outside may enter.
 func (vm *VM) Blocked() bool { return vm.blocks > 0 }
