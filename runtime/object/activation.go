@@ -29,6 +29,7 @@ type activation struct {
 	timers    map[int64]*time.Timer
 	trips     map[int64]*roundTrip // by call
 	booting   event                // waits for init
+	leaving   bool                 // its scripts were replaced, and its time is running out
 	lastTurn  time.Time
 	rank      rank // among those that are awake
 
@@ -243,7 +244,7 @@ func (act *activation) AutoResponse() (request, response string, ok bool) {
 }
 
 func (act *activation) HandlersOf(eventType string) []script.Handler {
-	return act.set.HandlersOf(eventType)
+	return act.object.node.Scripts().HandlersOf(eventType) // those that will take it
 }
 
 func (act *activation) StartTimer(id int64, d time.Duration) {

@@ -66,6 +66,7 @@ func (e *messageEvent) refuse(err *script.Error) {
 	switch {
 	case err.Name == script.OutOfServiceError:
 		e.socket.Close(closeInternalError, "out of service")
+	case err.Name == script.ReloadedError: // no socket closes; it was the handler's rest that was cut
 	case err.IsTransient():
 		e.socket.Close(closeTryAgainLater, "try again later")
 	}
@@ -220,6 +221,10 @@ func (e *deliveryEvent) enter(o *Object, act *activation) {
 		act.limit(id, taskTimeout)
 		return
 	}
+	if h, ok := o.node.handler(d); ok && h.Object != o.key { // it has moved since the event was on its way
+		e.end(script.NewError(script.ReloadedError, "the handler %s has moved to %s", h.Name, h.File))
+		return
+	}
 	id := act.newTask("event "+d.Type, e)
 	o.settle(act, act.vm.Event(id, d.Seq, d.Handler, d.Hops, script.Event{
 		ID: d.ID, Type: d.Type, Source: d.Source, Data: d.Data, At: d.At, Attempt: d.Attempts + 1,
@@ -300,8 +305,21 @@ func (n *Node) Deliver(d store.Delivery, done func(error)) {
 		e.refuse(script.NewError(script.UnavailableError, "the program is stopping"))
 		return
 	}
-	for !n.Object(d.Target).offer(e, false) {
+	target := d.Target
+	if h, ok := n.handler(d); ok {
+		target = h.Object
 	}
+	for !n.Object(target).offer(e, false) {
+	}
+}
+
+// handler finds who handles an event by now: its script may have another name
+// than when the event was sent.
+func (n *Node) handler(d store.Delivery) (script.Handler, bool) {
+	if d.Kind != store.EventDelivery {
+		return script.Handler{}, false
+	}
+	return n.Scripts().Handler(d.Handler)
 }
 
 // encoded arguments of an op whose references are filled in.

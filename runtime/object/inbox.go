@@ -1,6 +1,10 @@
 package object
 
-import "chat.example.com.ai/runtime/script"
+import (
+	"slices"
+
+	"chat.example.com.ai/runtime/script"
+)
 
 // event is something that an object takes from outside: a message, a request, a
 // call. It enters when its turn has come, or is refused with an error.
@@ -67,6 +71,9 @@ type entry[T any] struct {
 func (q *queue[T]) len() int { return len(q.items) - q.head }
 
 func (q *queue[T]) push(order uint64, item T) { q.items = append(q.items, entry[T]{order, item}) }
+
+// putBack makes an item the first, whatever is in another queue.
+func (q *queue[T]) putBack(item T) { q.items = slices.Insert(q.items, q.head, entry[T]{item: item}) }
 
 func (q *queue[T]) order() uint64 { return q.items[q.head].order }
 

@@ -85,7 +85,7 @@ type Node struct {
 	sockets *socket.Server
 	outbox  Outbox
 	log     *slog.Logger
-	scripts atomic.Pointer[script.Set]
+	scripts atomic.Pointer[generation]
 	stats   Stats
 	workers workers
 	wave    *wave
@@ -120,7 +120,7 @@ func NewNode(set *script.Set, c Config) *Node {
 	for i := range n.table {
 		n.table[i].objects = make(map[key.Key]*Object)
 	}
-	n.scripts.Store(set)
+	n.scripts.Store(&generation{set: set, since: time.Now()})
 	n.outbox = c.Outbox(n)
 	go n.ready.run(n.Scripts)
 	return n
@@ -168,7 +168,7 @@ func (w *workers) run(o *Object, ready *readyVMs) {
 }
 
 // Scripts is the set that new activations run.
-func (n *Node) Scripts() *script.Set { return n.scripts.Load() }
+func (n *Node) Scripts() *script.Set { return n.scripts.Load().set }
 
 // Stats are the node's counters.
 func (n *Node) Stats() *Stats { return &n.stats }

@@ -182,6 +182,9 @@ func (o *Object) run() {
 	defer o.node.finish()
 	defer o.node.balance()
 	for {
+		if o.outdated() {
+			o.renew()
+		}
 		o.mu.Lock()
 		e, c, ok := o.inbox.pop(o.gated())
 		if !ok && len(o.unflushed) > 0 {
@@ -243,6 +246,9 @@ func (o *Object) gated() bool {
 	}
 	if o.act.vm.Blocked() {
 		return true
+	}
+	if o.act.leaving && o.key.Type == script.HandlerNoun {
+		return true // what is delivered may be for a handler that only the new scripts have
 	}
 	return len(o.unreleased) >= maxUnreleased || o.ahead >= maxUnreleasedBytes
 }
@@ -446,7 +452,7 @@ func (o *Object) drop(act *activation, cause *script.Error) {
 	o.broken = false // if a turn was stuck, it is over now
 	o.mu.Unlock()
 	e := cause
-	if act.vm.Booted() && (e == nil || e.Name != script.UnavailableError) {
+	if act.vm.Booted() && (e == nil || e.Name != script.UnavailableError && e.Name != script.ReloadedError) {
 		// What was pending is not to blame for what another handler did.
 		e = script.NewError(script.HibernatedError, "the object was reset")
 	}

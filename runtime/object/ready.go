@@ -89,7 +89,7 @@ func (r *readyVMs) run(scripts func() *script.Set) {
 		case <-r.stop:
 			return
 		case <-r.refill:
-			for r.running.Load() < r.few && r.makeOne(scripts()) {
+			for r.running.Load() < r.few && r.makeOne(scripts) {
 			}
 			unused.Reset(keepReady)
 		case <-unused.C:
@@ -101,7 +101,7 @@ func (r *readyVMs) run(scripts func() *script.Set) {
 }
 
 // makeOne makes the VM that is wanted first. It reports false if none is.
-func (r *readyVMs) makeOne(set *script.Set) bool {
+func (r *readyVMs) makeOne(scripts func() *script.Set) bool {
 	r.mu.Lock()
 	if len(r.wanted) == 0 {
 		r.mu.Unlock()
@@ -111,17 +111,35 @@ func (r *readyVMs) makeOne(set *script.Set) bool {
 	r.wanted = slices.Delete(r.wanted, 0, 1)
 	r.missing.Store(len(r.wanted) > 0)
 	r.mu.Unlock()
+	set := scripts()
 	vm := set.Preload(noun)
 	if vm == nil {
 		return true
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if set != scripts() { // replaced meanwhile, and drop has passed
+		return true
+	}
 	if len(r.vms) == maxReady {
 		r.vms = slices.Delete(r.vms, 0, 1)
 	}
 	r.vms = append(r.vms, readyVM{set, noun, vm})
 	return true
+}
+
+// drop throws away what is made of scripts that were replaced. As many are made
+// of the new ones with the next wakes.
+func (r *readyVMs) drop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, each := range r.vms {
+		if len(r.wanted) < maxReady {
+			r.wanted = append(r.wanted, each.noun)
+			r.missing.Store(true)
+		}
+	}
+	r.vms = nil
 }
 
 // close ends run and waits for it until ctx ends: a script's top level may loop
