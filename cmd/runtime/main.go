@@ -38,6 +38,7 @@ type options struct {
 	maxAwake       int
 	turnTimeout    time.Duration
 	pingInterval   time.Duration
+	watch          bool
 	tlsCert        string
 	tlsKey         string
 	log            string
@@ -51,6 +52,7 @@ func parseOptions(args []string, getenv func(string) string, help io.Writer) (op
 	fs.SetOutput(io.Discard) // an error is told once, by whoever it is returned to
 	fs.StringVar(&o.addr, "addr", "localhost:8787", "address to listen on")
 	fs.StringVar(&o.scripts, "scripts", "./scripts", "folder of the scripts")
+	fs.BoolVar(&o.watch, "watch", true, "whether scripts are reloaded when they change; a SIGHUP reloads them in any case")
 	fs.StringVar(&o.data, "data", "./data", "folder of the data")
 	fs.DurationVar(&o.hibernateAfter, "hibernate-after", object.DefaultHibernateAfter, "how long an idle object keeps its virtual machine")
 	fs.IntVar(&o.maxAwake, "max-awake", object.DefaultMaxAwake, "how many objects are awake at a time, as a target; 0 is any number")
@@ -112,10 +114,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(stderr, nil))
+	frames := stderr
 	if o.log == "json" {
-		log = slog.New(slog.NewJSONHandler(stderr, nil))
+		log, frames = slog.New(slog.NewJSONHandler(stderr, nil)), nil
 	}
-	s, err := start(ctx, o, log)
+	s, err := start(ctx, o, log, frames)
 	if err != nil {
 		return err
 	}

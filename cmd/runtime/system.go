@@ -29,6 +29,7 @@ import (
 const (
 	stopSockets = 2 * time.Second         // for clients to answer the close
 	stopHTTP    = time.Second             // for requests under way
+	stopReload  = 200 * time.Millisecond  // for scripts that are being loaded
 	stopObjects = 1500 * time.Millisecond // for turns and their commits
 )
 
@@ -40,6 +41,7 @@ type system struct {
 	sockets   *socket.Server
 	node      *object.Node
 	events    *event.Dispatcher
+	reloader  *reloader
 	http      *http.Server
 	limit     *api.ConnLimit
 	listeners []net.Listener
@@ -48,8 +50,9 @@ type system struct {
 }
 
 // start opens everything, in the order in which the parts need each other. The
-// address comes last, so that who can connect can be served.
-func start(ctx context.Context, o options, log *slog.Logger) (s *system, err error) {
+// address comes last, so that who can connect can be served. frames is where the
+// lines of a script's error are shown, if not in the log.
+func start(ctx context.Context, o options, log *slog.Logger, frames io.Writer) (s *system, err error) {
 	s = &system{options: o, served: make(chan error, 1)}
 	files, err := api.MaxFiles()
 	if err != nil {
@@ -63,7 +66,18 @@ func start(ctx context.Context, o options, log *slog.Logger) (s *system, err err
 	if err != nil {
 		return nil, err
 	}
-	s.set, err = script.Load(script.Options{Folder: o.scripts, TurnTimeout: o.turnTimeout, Log: log})
+	scripts := script.Options{Folder: o.scripts, TurnTimeout: o.turnTimeout, Log: log}
+	var watcher *script.Watcher
+	if o.watch {
+		watcher = script.NewWatcher(o.scripts, log) // before the scripts are read
+	}
+	reloading := false
+	defer func() {
+		if watcher != nil && !reloading {
+			watcher.Close()
+		}
+	}()
+	s.set, err = script.Load(scripts)
 	if err != nil {
 		return nil, scriptsError(o.scripts, err)
 	}
@@ -85,6 +99,8 @@ func start(ctx context.Context, o options, log *slog.Logger) (s *system, err err
 			return s.events
 		},
 	})
+	reloading = true
+	s.startReloader(scripts, watcher, func() { metrics.ScriptError("load") }, frames)
 	metrics.Watch(s.node, s.sockets, s.events)
 	metrics.WatchLimit(s.limit)
 	s.http = api.New(s.node, metrics, log).HTTP()
@@ -182,6 +198,7 @@ func (s *system) stop() error {
 		defer cancel()
 		return f(ctx)
 	}
+	_ = within(stopReload, func(ctx context.Context) error { s.reloader.close(ctx); return nil })
 	for _, l := range s.listeners {
 		_ = l.Close() // no new connections; http.Server closes it once more
 	}
