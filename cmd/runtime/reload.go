@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -40,8 +41,8 @@ func (r *reloader) run() {
 	var changed <-chan struct{}
 	if r.watcher != nil {
 		changed = r.watcher.Changed()
-		r.watcher.Follow(r.node.Scripts().Folders())
 	}
+	r.follow(r.node.Scripts(), nil)
 	for {
 		select {
 		case <-r.stop:
@@ -68,11 +69,10 @@ func (r *reloader) reload(asked bool) {
 		r.broken = true
 		r.failed()
 		r.report(err)
+		r.follow(r.node.Scripts(), err)
 		return
 	}
-	if r.watcher != nil {
-		r.watcher.Follow(set.Folders())
-	}
+	r.follow(set, nil)
 	changes := set.ChangesSince(r.node.Scripts())
 	if !changes.None() {
 		r.node.Reload(set)
@@ -96,6 +96,26 @@ func (r *reloader) reload(asked bool) {
 	}
 	r.broken = false
 	r.log.Info("scripts reloaded", append(attrs, "took", time.Since(began).Round(time.Millisecond))...)
+}
+
+// follow has those files watched too that the set imports from elsewhere, and the
+// one that is wrong.
+func (r *reloader) follow(set *script.Set, err error) {
+	if r.watcher == nil {
+		return
+	}
+	folders := set.Folders()
+	var e *script.Error
+	if errors.As(err, &e) && e.File != "" {
+		wrong := filepath.Dir(filepath.Join(r.options.Folder, filepath.FromSlash(e.File)))
+		if real, err := filepath.EvalSymlinks(wrong); err == nil {
+			wrong = real
+		}
+		if wrong, err := filepath.Abs(wrong); err == nil && !slices.Contains(folders, wrong) {
+			folders = append(slices.Clone(folders), wrong)
+		}
+	}
+	r.watcher.Follow(folders)
 }
 
 // report tells where scripts are wrong. A log for people shows the line; one for

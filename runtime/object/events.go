@@ -205,8 +205,14 @@ type deliveryEvent struct {
 	called   atomic.Bool
 }
 
-func (e *deliveryEvent) wakes(*Object) bool { return true }
-func (e *deliveryEvent) ignored(*Object)    {}
+func (e *deliveryEvent) wakes(o *Object) bool {
+	_, ok := o.node.handler(e.delivery)
+	return ok || e.delivery.Kind == store.CallDelivery
+}
+
+func (e *deliveryEvent) ignored(*Object) {
+	e.end(&script.Error{Name: "Error", Message: "the event handler " + e.delivery.Handler + " is gone", Permanent: true})
+}
 
 func (e *deliveryEvent) enter(o *Object, act *activation) {
 	d := e.delivery

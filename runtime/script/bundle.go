@@ -145,9 +145,7 @@ func bundleError(messages []api.Message) *Error {
 	e := &Error{Name: "SyntaxError", Message: m.Text}
 	if loc := m.Location; loc != nil {
 		e.File, e.Line, e.Column = filepath.ToSlash(loc.File), loc.Line, loc.Column+1
-		if loc.LineText != "" {
-			e.Stack = codeFrame(loc.Line, loc.Column+1, loc.LineText)
-		}
+		e.Stack = codeFrame(loc.Line, loc.Column+1, loc.LineText) // the line may be the empty one at the end
 	}
 	if n := len(messages) - 1; n > 0 {
 		e.Message += fmt.Sprintf(" (and %d more)", n)
