@@ -48,7 +48,7 @@ func isTest(name string) bool {
 // LoadTest loads a file of tests, by its path in the scripts folder. An error of
 // the file is an *Error with its position.
 func (s *Set) LoadTest(file string) (*TestFile, error) {
-	code, err := bundle(s.options.Folder, []string{file})
+	code, _, err := bundle(s.options.Folder, []string{file})
 	if err != nil {
 		return nil, plainError(err)
 	}
