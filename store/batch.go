@@ -27,6 +27,11 @@ const (
 	// CallDelivery brings a durable call to an object: a call that an event
 	// handler made and did not await.
 	CallDelivery Kind = 2
+	// ScheduleDelivery brings a time that has come to a handler ($.every).
+	ScheduleDelivery Kind = 3
+	// AlarmDelivery is the kind of the dead letter of an alarm that was given up. It
+	// is never in the outbox.
+	AlarmDelivery Kind = 4
 )
 
 // Delivery is one row of the outbox: something that was committed with a turn
@@ -55,7 +60,8 @@ type DeadLetter struct {
 	DiedAt   int64
 }
 
-// Write is one change that a turn makes. The types below are all there are.
+// Write is one change that a turn makes. The types below and in alarm.go are all
+// there are.
 type Write interface{ write() }
 
 type (

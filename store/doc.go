@@ -1,5 +1,6 @@
-// Package store is what lasts: the things, the key-value storage and the outbox
-// of every object, in one SQLite database. It is the only package that knows SQL.
+// Package store is what lasts: the things, the key-value storage, the alarm and the
+// outbox of every object, in one SQLite database. It is the only package that knows
+// SQL.
 //
 // Writes go in as batches, one for each turn of an object:
 //

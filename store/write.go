@@ -23,6 +23,9 @@ type statements struct {
 	addDelivery, doneDelivery, retryDelivery     *statement
 	addLetter                                    *statement
 
+	setAlarm, deleteAlarm, endAlarm, retryAlarm *statement
+	putSchedule, deleteSchedule                 *statement
+
 	all []*statement
 }
 
@@ -64,6 +67,13 @@ func (w *statements) prepare(ctx context.Context, conn any) error {
 		{&w.doneDelivery, `DELETE FROM outbox WHERE seq = ?`},
 		{&w.retryDelivery, `UPDATE outbox SET attempts = ?, next_at = ? WHERE seq = ?`},
 		{&w.addLetter, `INSERT OR REPLACE INTO dead_letter (` + outboxFields + `, error, position, died_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+
+		{&w.setAlarm, `INSERT OR REPLACE INTO alarm (` + alarmFields + `) VALUES (?, ?, ?, ?, 0)`},
+		{&w.deleteAlarm, `DELETE FROM alarm WHERE object = ?`},
+		{&w.endAlarm, `DELETE FROM alarm WHERE object = ? AND id = ?`},
+		{&w.retryAlarm, `UPDATE alarm SET attempts = ?, due = ? WHERE object = ? AND id = ?`},
+		{&w.putSchedule, `INSERT OR REPLACE INTO schedule (name, cron, last) VALUES (?, ?, ?)`},
+		{&w.deleteSchedule, `DELETE FROM schedule WHERE name = ?`},
 	} {
 		stmt, err := prepareStatement(ctx, conn, p.sql)
 		if err != nil {
@@ -120,7 +130,7 @@ func (s *Store) applyWrite(object string, w Write) error {
 	case BuryDelivery:
 		return wrap("bury a delivery", s.applyBury(&w.Letter))
 	default:
-		return fmt.Errorf("store: unknown write %T", w)
+		return s.applyTime(object, w)
 	}
 }
 
