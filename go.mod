@@ -3,6 +3,7 @@ module chat.example.com.ai
 go 1.26.0
 
 require (
+	github.com/adhocore/gronx v1.20.4
 	github.com/dlclark/regexp2/v2 v2.12.0
 	github.com/dop251/goja v0.0.0-20260917113740-793a2a65c13b
 	github.com/evanw/esbuild v0.28.2

@@ -122,6 +122,7 @@ func start(t testing.TB, scripts files, opts ...option) *system {
 	if err := s.events.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	s.node.Start()
 	metrics := api.NewMetrics()
 	metrics.Watch(s.node, sockets, s.events)
 	server := api.New(s.node, metrics, log).HTTP()

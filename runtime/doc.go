@@ -40,6 +40,9 @@
 //     system, so that a save is live at once and an idle program does nothing.
 //   - github.com/dlclark/regexp2 (script) is goja's engine for the regular
 //     expressions that Go's own can't do; imported only to bound a match in time.
+//   - github.com/adhocore/gronx (script) reads the cron strings of $.every: the five
+//     fields as cron itself takes them, no scheduler besides, and kept up, while
+//     robfig/cron has had no release since 2020 and panics on some strings.
 //   - github.com/google/uuid (script) makes crypto.randomUUID.
 //   - github.com/lxzan/gws (socket) speaks WebSocket: whole messages in, close
 //     codes and UTF-8 checked.

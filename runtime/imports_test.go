@@ -34,6 +34,7 @@ var owners = map[string][]string{
 	"github.com/dop251/goja":      {"runtime/script"},
 	"github.com/nlnwa/whatwg-url": {"runtime/script"},
 	"github.com/evanw/esbuild":    {"runtime/script"},
+	"github.com/adhocore/gronx":   {"runtime/script"},
 	"github.com/dlclark/regexp2":  {"runtime/script"},
 	"github.com/fsnotify":         {"runtime/script"},
 	"github.com/google/uuid":      {"runtime/script"},

@@ -13,7 +13,7 @@ import (
 type Alarm struct {
 	Object key.Key
 	// ID tells this alarm from every other that the object has had. Whoever sets it
-	// chooses a random one.
+	// chooses a random one, not 0.
 	ID        int64
 	Scheduled int64 // the time it was set for
 	Due       int64 // not before this time: Scheduled, or that of the next attempt

@@ -116,6 +116,7 @@ func start(ctx context.Context, o options, log *slog.Logger, frames io.Writer) (
 	if err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
+	s.node.Start()
 	for i, l := range s.listeners {
 		l = s.limit.Listener(l)
 		s.listeners[i] = l
@@ -254,6 +255,9 @@ func (s *system) describe(w io.Writer) {
 		}
 		for _, h := range p.Handlers {
 			fmt.Fprintf(w, "    handler $.on.%s\n", h)
+		}
+		for _, cron := range p.Every {
+			fmt.Fprintf(w, "    every   %s UTC\n", cron)
 		}
 	}
 	fmt.Fprintln(w)

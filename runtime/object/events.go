@@ -234,6 +234,7 @@ func (e *deliveryEvent) enter(o *Object, act *activation) {
 	id := act.newTask("event "+d.Type, e)
 	o.settle(act, act.vm.Event(id, d.Seq, d.Handler, d.Hops, script.Event{
 		ID: d.ID, Type: d.Type, Source: d.Source, Data: d.Data, At: d.At, Attempt: d.Attempts + 1,
+		Scheduled: d.Kind == store.ScheduleDelivery,
 	}), nil)
 	act.limit(id, taskTimeout)
 }

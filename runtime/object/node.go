@@ -73,6 +73,9 @@ type Stats struct {
 	RoundTrips   atomic.Int64
 	CommitErrors atomic.Int64
 	Hung         atomic.Int64 // turns that could not be interrupted
+	Alarms       atomic.Int64 // attempts
+	AlarmsFailed atomic.Int64 // attempts that failed
+	Scheduled    atomic.Int64 // times of $.every that came
 }
 
 const shards = 64 // of the table of objects: enough that its locks are rarely contended
@@ -91,6 +94,9 @@ type Node struct {
 	wave    *wave
 	ready   readyVMs
 	places  places
+	alarms  alarms
+	times   schedules
+	clocks  sync.WaitGroup // the goroutines of alarms and times
 	busy    atomic.Int64
 	quiet   chan struct{} // told when busy is 0 while closing
 	closing atomic.Bool
@@ -123,7 +129,16 @@ func NewNode(set *script.Set, c Config) *Node {
 	n.scripts.Store(&generation{set: set, since: time.Now()})
 	n.outbox = c.Outbox(n)
 	go n.ready.run(n.Scripts)
+	n.alarms.init(n)
+	n.times.init(n)
 	return n
+}
+
+// Start has alarms and $.every run, those that are overdue at once. It is called
+// once at most, when the outbox has been taken up.
+func (n *Node) Start() {
+	n.clocks.Go(n.alarms.run)
+	n.clocks.Go(n.times.run)
 }
 
 // workers are goroutines that have run an object and wait for the next one. A
@@ -246,6 +261,9 @@ func (n *Node) finish() {
 // ctx ends. Sockets and requests must have ended before.
 func (n *Node) Close(ctx context.Context) error {
 	n.closing.Store(true)
+	n.times.cancel()
+	n.alarms.cancel()
+	n.clocks.Wait()
 	n.balance()
 	for {
 		for n.busy.Load() != 0 {

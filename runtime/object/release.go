@@ -32,6 +32,8 @@ func (o *Object) release(t *turn) {
 		case script.Committed:
 			o.node.stats.Events.Add(1)
 			o.node.outbox.Committed(e.Delivery)
+		case script.AlarmSet:
+			o.node.alarms.set(e.At)
 		case script.Finished:
 			if r := t.replies[e.Task]; r != nil {
 				r.reply(e.Value, e.Response)

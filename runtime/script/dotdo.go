@@ -100,7 +100,8 @@ var dollarClass = &class{
 		"send": dollarSend,
 	},
 	getters: map[string]getter{
-		"on": func(vm *VM, _ *native) goja.Value { return vm.newOn("", false) },
+		"on":    func(vm *VM, _ *native) goja.Value { return vm.newOn("", false) },
+		"every": func(vm *VM, _ *native) goja.Value { return vm.newEvery() },
 	},
 }
 
@@ -132,36 +133,9 @@ var verbRE = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,63}$`)
 // on registers an event handler, in a VM of handlers or while scripts are looked
 // at. In an object's VM it does nothing.
 func (vm *VM) on(noun, verb string, call goja.FunctionCall) {
-	f, ok := goja.AssertFunction(call.Argument(0))
-	if !ok {
-		vm.throwType("$.on.%s.%s takes a function", noun, verb)
-	}
-	if vm.loading == nil {
-		vm.throwType("$.on.%s.%s is for the top level of a script", noun, verb)
-	}
-	if vm.found == nil && vm.handlers == nil {
-		return
-	}
-	name := ""
-	if o, ok := call.Argument(1).(*goja.Object); ok {
-		for _, option := range o.Keys() {
-			switch option {
-			case "name":
-				name = vm.metaString("name", o.Get(option))
-			default:
-				vm.throwType("$.on.%s.%s: unknown option %q", noun, verb, option)
-			}
-		}
-	}
+	f, name := vm.handler("$.on."+noun+"."+verb, noun+"."+verb, call.Argument(0), call.Argument(1))
 	if name == "" {
-		name = vm.loading.file + "#" + noun + "." + verb
-		if n := vm.unnamed[name]; n > 0 { // a second one in the same file
-			name += "#" + strconv.Itoa(n+1)
-		}
-		if vm.unnamed == nil {
-			vm.unnamed = make(map[string]int)
-		}
-		vm.unnamed[vm.loading.file+"#"+noun+"."+verb]++
+		return
 	}
 	if vm.handlers != nil {
 		vm.handlers[name] = f
@@ -171,6 +145,44 @@ func (vm *VM) on(noun, verb string, call goja.FunctionCall) {
 		Name: name, File: vm.loading.file, Noun: noun, Verb: verb,
 		Object: key.Key{Type: HandlerNoun, ID: vm.loading.file},
 	})
+}
+
+// handler reads the function and the options of what registers a handler, and names
+// it: as the author says, or by file and what it is for. The name is empty where
+// nothing is to be registered.
+func (vm *VM) handler(what, purpose string, handler, options goja.Value) (f goja.Callable, name string) {
+	f, ok := goja.AssertFunction(handler)
+	if !ok {
+		vm.throwType("%s takes a function", what)
+	}
+	if vm.loading == nil {
+		vm.throwType("%s is for the top level of a script", what)
+	}
+	if vm.found == nil && vm.handlers == nil {
+		return nil, ""
+	}
+	if o, ok := options.(*goja.Object); ok {
+		for _, option := range o.Keys() {
+			switch option {
+			case "name":
+				name = vm.metaString("name", o.Get(option))
+			default:
+				vm.throwType("%s: unknown option %q", what, option)
+			}
+		}
+	}
+	if name == "" {
+		plain := vm.loading.file + "#" + purpose
+		name = plain
+		if n := vm.unnamed[plain]; n > 0 { // a second one in the same file
+			name += "#" + strconv.Itoa(n+1)
+		}
+		if vm.unnamed == nil {
+			vm.unnamed = make(map[string]int)
+		}
+		vm.unnamed[plain]++
+	}
+	return f, name
 }
 
 // dollarSend is $.send('Noun.verb', data): the event commits with the turn.

@@ -11,7 +11,8 @@ import (
 
 // Effect is something a turn does to the world. Effects are collected while it
 // runs and leave in the order they were made, after its writes are durable; a
-// turn that fails has none. The types below are all there are.
+// turn that fails has none. The types below and
+// AlarmSet are all there are.
 type Effect interface{ effect() }
 
 type (
@@ -115,6 +116,8 @@ type Event struct {
 	Data    []byte // encoded
 	At      int64  // milliseconds
 	Attempt int    // from 1
+	// Scheduled: it is the time of a $.every, whose handler gets Data alone.
+	Scheduled bool
 }
 
 // TaskID names a running handler, request or call within one activation.

@@ -52,6 +52,8 @@ type Set struct {
 	handlers []Handler
 	folders  []string // of all files that were read
 
+	schedules []Schedule
+
 	mu    sync.Mutex
 	nouns map[string]*noun // compositions, made as they are asked for
 }
@@ -105,6 +107,7 @@ type Part struct {
 	Noun     string // "" is every noun
 	Methods  []string
 	Handlers []string
+	Every    []string // cron strings
 	Routes   []string
 }
 
@@ -120,9 +123,12 @@ type module struct {
 	indexes  []string
 	routes   []*Route
 	handlers []Handler
+
+	schedules []Schedule
 }
 
 // lifecycle are the methods that every part of a noun may have; all of them run.
+// But a noun has one alarm, as an object has.
 var lifecycle = []string{"init", "onRequest", "webSocketMessage", "webSocketClose", "webSocketError", "alarm"}
 
 // reservedMembers belong to every object; a part can't define them.
@@ -133,6 +139,7 @@ type noun struct {
 	name    string
 	parts   []*module          // in path order
 	owner   map[string]*module // member -> the part whose definition counts
+	alarm   *module            // the part whose alarm counts; nil without any
 	indexes []string
 	unfit   atomic.Bool // for Preload
 }
@@ -221,6 +228,7 @@ func (s *Set) check() error {
 			s.routes = append(s.routes, *r)
 		}
 		s.handlers = append(s.handlers, m.handlers...)
+		s.schedules = append(s.schedules, m.schedules...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(typed)) {
 		if _, err := s.compose(name); err != nil {
@@ -228,12 +236,23 @@ func (s *Set) check() error {
 		}
 	}
 	names := map[string]string{}
-	for _, h := range s.handlers {
-		if other, ok := names[h.Name]; ok {
-			return &Error{Name: "Error", File: h.File, Line: 1, Column: 1,
-				Message: fmt.Sprintf("the event handler %q is defined in %s and in %s: give one of them another { name }", h.Name, other, h.File)}
+	once := func(name, file string) error {
+		if other, ok := names[name]; ok {
+			return &Error{Name: "Error", File: file, Line: 1, Column: 1,
+				Message: fmt.Sprintf("the handler %q is defined in %s and in %s: give one of them another { name }", name, other, file)}
 		}
-		names[h.Name] = h.File
+		names[name] = file
+		return nil
+	}
+	for _, h := range s.handlers {
+		if err := once(h.Name, h.File); err != nil {
+			return err
+		}
+	}
+	for _, each := range s.schedules {
+		if err := once(each.Name, each.File); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -241,20 +260,32 @@ func (s *Set) check() error {
 // compose finds the parts of a noun, and which definition of each member counts.
 func (s *Set) compose(name string) (*noun, error) {
 	n := &noun{name: name, owner: make(map[string]*module)}
+	// choose says which of two definitions of a member counts.
+	choose := func(member string, other, m *module) (*module, error) {
+		switch {
+		case other == nil || (other.noun == "" && m.noun != ""):
+			return m, nil
+		case (other.noun == "") == (m.noun == ""):
+			return nil, &Error{Name: "Error", File: m.file, Line: 1, Column: 1,
+				Message: fmt.Sprintf("%s.%s is defined in %s and in %s", name, member, other.file, m.file)}
+		}
+		return other, nil
+	}
 	for _, m := range s.modules {
 		if !m.hasPart || (m.noun != "" && m.noun != name) {
 			continue
 		}
 		n.parts = append(n.parts, m)
 		n.indexes = append(n.indexes, m.indexes...)
+		var err error
 		for _, member := range m.members {
-			other := n.owner[member]
-			switch {
-			case other == nil || (other.noun == "" && m.noun != ""):
-				n.owner[member] = m
-			case (other.noun == "") == (m.noun == ""):
-				return nil, &Error{Name: "Error", File: m.file, Line: 1, Column: 1,
-					Message: fmt.Sprintf("%s.%s is defined in %s and in %s", name, member, other.file, m.file)}
+			if n.owner[member], err = choose(member, n.owner[member], m); err != nil {
+				return nil, err
+			}
+		}
+		if m.hasHook("alarm") {
+			if n.alarm, err = choose("alarm", n.alarm, m); err != nil {
+				return nil, err
 			}
 		}
 	}
@@ -332,6 +363,9 @@ func (s *Set) Parts() []Part {
 		}
 		for _, h := range m.handlers {
 			p.Handlers = append(p.Handlers, h.Noun+"."+h.Verb)
+		}
+		for _, each := range m.schedules {
+			p.Every = append(p.Every, each.Cron)
 		}
 		parts = append(parts, p)
 	}

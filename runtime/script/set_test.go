@@ -144,7 +144,7 @@ func TestScriptsThatDoNotLoad(t *testing.T) {
 		"reserved route":    {map[string]string{"a.js": imports + "export default DO.extend({ onRequest() { this.app.get('/metrics', (c) => c) } })"}, "the runtime's own"},
 		"twice, untyped":    {map[string]string{"a.js": imports + "export default DO.extend({ f() {} })", "b.js": imports + "export default DO.extend({ f() {} })"}, "App.f is defined in a.js and in b.js"},
 		"twice, typed":      {map[string]string{"a.js": imports + "export default DO.extend({ $type: 'Room', f() {} })", "b.js": imports + "export default DO.extend({ $type: 'Room', f() {} })"}, "Room.f is defined in a.js and in b.js"},
-		"twice, named":      {map[string]string{"a.js": imports + "$.on.A.b(() => {}, { name: 'x' })", "b.js": imports + "$.on.A.b(() => {}, { name: 'x' })"}, `the event handler "x" is defined in a.js and in b.js`},
+		"twice, named":      {map[string]string{"a.js": imports + "$.on.A.b(() => {}, { name: 'x' })", "b.js": imports + "$.on.A.b(() => {}, { name: 'x' })"}, `the handler "x" is defined in a.js and in b.js`},
 		"nothing":           {map[string]string{"a.txt": ""}, "no scripts"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -25,6 +25,13 @@ var storageClass = &class{
 		"delete":    func(vm *VM, _ *native, call goja.FunctionCall) goja.Value { return vm.promised(vm.storageDelete(call)) },
 		"list":      func(vm *VM, _ *native, call goja.FunctionCall) goja.Value { return vm.promised(vm.storageList(call)) },
 		"deleteAll": func(vm *VM, _ *native, call goja.FunctionCall) goja.Value { return vm.promised(vm.storageDeleteAll) },
+		"setAlarm": func(vm *VM, _ *native, call goja.FunctionCall) goja.Value {
+			return vm.promised(vm.storageSetAlarm(call))
+		},
+		"getAlarm": func(vm *VM, _ *native, call goja.FunctionCall) goja.Value { return vm.promised(vm.storageGetAlarm) },
+		"deleteAlarm": func(vm *VM, _ *native, call goja.FunctionCall) goja.Value {
+			return vm.promised(vm.storageDeleteAlarm)
+		},
 	},
 }
 
@@ -130,6 +137,7 @@ func (vm *VM) storageDelete(call goja.FunctionCall) func() goja.Value {
 
 func (vm *VM) storageDeleteAll() goja.Value {
 	vm.view().Write(store.DeleteAllValues{})
+	vm.view().Write(store.DeleteAlarm{})
 	vm.wrote()
 	return goja.Undefined()
 }

@@ -28,6 +28,7 @@ type task struct {
 	finish   func(t *task) // collects what the task's end means; nil for none
 	delivery int64         // position in the outbox of what it handles; 0 if nothing
 	handler  string        // of an event: who handles it
+	alarm    int64         // of an alarm: its ID; else 0
 	durable  []*Calls      // made and not awaited, in a VM of handlers: stored when it ends
 	accepted []Socket      // sockets that wait for the 101 of this request
 }
@@ -291,6 +292,11 @@ func (vm *VM) Event(id TaskID, seq int64, handler string, hops int, e Event) Out
 			}
 			data, err := vm.decode(e.Data)
 			vm.check(err)
+			if e.Scheduled {
+				v, err := f(goja.Undefined(), data)
+				vm.check(err)
+				return []goja.Value{v}
+			}
 			event := vm.rt.NewObject()
 			must(event.Set("id", e.ID))
 			must(event.Set("type", e.Type))
