@@ -7,12 +7,13 @@
 //	runtime/script     scripts to virtual machines: bundle, load, bind, call
 //	runtime/socket     client sockets: upgrade, tags, send queues, close
 //	runtime/event      the outbox on its way: delivery, retry, dead letters
+//	runtime/fetch      HTTP requests of scripts, and which addresses they may reach
 //	runtime/cluster    where an object lives
 //	runtime/key        the address of an object
 //	store              things, key-value storage, outbox: batches in, rows out
 //	scripts            the chat itself
 //
-// Imports point one way: cmd → api → object → (script, socket, event, cluster)
+// Imports point one way: cmd → api → object → (script, socket, event, fetch, cluster)
 // → store → key. A package may import anything to its right, those in brackets
 // not each other; a test holds this.
 //
@@ -23,7 +24,7 @@
 // machine (script). What the turn wrote is committed with the turns of all other
 // objects that wait at the same time (store). When that is durable, what the
 // turn did to the world is released: frames (socket), events (event), responses
-// (api), calls (object).
+// (api), calls (object), fetches (fetch).
 //
 // # Dependencies
 //

@@ -22,6 +22,7 @@ var level = map[string]int{
 	"runtime/script":         4,
 	"runtime/socket":         4,
 	"runtime/event":          4,
+	"runtime/fetch":          4,
 	"runtime/cluster":        4,
 	"store":                  5,
 	"runtime/key":            6,
