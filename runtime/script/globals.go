@@ -9,6 +9,8 @@ var webGlobals = map[string]func(vm *VM) goja.Value{
 	"Headers":         headersConstructor,
 	"Response":        responseConstructor,
 	"Request":         requestConstructor,
+	"AbortController": abortControllerConstructor,
+	"AbortSignal":     abortSignalConstructor,
 	"URL":             urlConstructor,
 	"URLSearchParams": searchParamsConstructor,
 	"TextEncoder":     textEncoderConstructor,

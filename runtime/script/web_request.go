@@ -13,6 +13,9 @@ type request struct {
 	method  string
 	url     string // absolute
 	headers *headers
+	// redirect and signal are for fetch.
+	redirect string       // follow, manual or error
+	signal   *abortSignal // nil if none was given
 
 	headersObject goja.Value // once a script has asked for it
 }
@@ -24,9 +27,12 @@ func (vm *VM) newRequest(method, url string, h http.Header, body []byte) *native
 		body = nil
 	}
 	return vm.newNative(requestClass, &request{
-		content: content{body: body}, method: method, url: url, headers: newHeaders(h),
+		content: content{body: body}, method: method, url: url, headers: newHeaders(h), redirect: followRedirects,
 	})
 }
+
+// followRedirects is what becomes of a redirect if nothing else is said.
+const followRedirects = "follow"
 
 func requestConstructor(vm *VM) goja.Value {
 	return vm.constructor(requestClass, func(vm *VM, call goja.ConstructorCall) any {
@@ -36,10 +42,11 @@ func requestConstructor(vm *VM) goja.Value {
 
 // makeRequest is new Request(input, init).
 func (vm *VM) makeRequest(input, init goja.Value) *request {
-	r := &request{method: http.MethodGet, headers: &headers{}}
+	r := &request{method: http.MethodGet, headers: &headers{}, redirect: followRedirects}
 	from, ok := hostOf[*request](input)
 	if ok {
 		r.method, r.url, r.headers = from.method, from.url, from.headers.clone()
+		r.redirect, r.signal = from.redirect, from.signal
 	} else {
 		u, ok := parseURL(vm.usvString(input), nil)
 		if !ok || u.Host() == "" {
@@ -59,6 +66,16 @@ func (vm *VM) makeRequest(input, init goja.Value) *request {
 		if v := o.Get("headers"); !nullish(v) {
 			r.headers = &headers{}
 			vm.fillHeaders(r.headers, v)
+		}
+		if v := o.Get("redirect"); !missing(v) {
+			switch r.redirect = vm.text(v); r.redirect {
+			case followRedirects, "manual", "error":
+			default:
+				vm.throwType("redirect is follow, manual or error, not %s", vm.quote(r.redirect))
+			}
+		}
+		if v := o.Get("signal"); !missing(v) {
+			r.signal = vm.signalOf(v)
 		}
 		given = o.Get("body")
 	}
@@ -105,6 +122,14 @@ var requestClass = &class{
 			}
 			return r.headersObject
 		},
+		"redirect": func(vm *VM, this *native) goja.Value { return vm.rt.ToValue(this.host.(*request).redirect) },
+		"signal": func(vm *VM, this *native) goja.Value {
+			r := this.host.(*request)
+			if r.signal == nil {
+				r.signal = vm.newSignal() // which nothing aborts
+			}
+			return r.signal.object
+		},
 		"body":     bodyStream,
 		"bodyUsed": bodyUsed,
 	},
@@ -118,7 +143,7 @@ var requestClass = &class{
 				vm.throwType("a Request whose body was used cannot be cloned")
 			}
 			return vm.newNative(this.class, &request{
-				content: content{body: r.body}, method: r.method, url: r.url, headers: r.headers.clone(),
+				content: content{body: r.body}, method: r.method, url: r.url, headers: r.headers.clone(), redirect: r.redirect, signal: r.signal,
 			}).self
 		},
 	},
