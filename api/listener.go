@@ -13,6 +13,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"chat.example.com.ai/runtime/fetch"
+	"chat.example.com.ai/runtime/object"
 )
 
 // Descriptors that no connection gets. They are few beside any usual limit, and
@@ -28,8 +31,12 @@ const (
 	// files each, the 32 files that the bundler reads at a time, and the lock,
 	// standard streams, pollers, listeners and what they have just accepted.
 	ownDescriptors = 80
+	// fetchDescriptors are for the fetches of scripts: each that is under way may
+	// look up a name, or try two addresses at a time, and some connections wait to
+	// be used again.
+	fetchDescriptors = 2*object.MaxFetching + fetch.MaxIdle
 
-	reservedDescriptors = ownDescriptors + maxRefusing + maxUpgrading
+	reservedDescriptors = ownDescriptors + fetchDescriptors + maxRefusing + maxUpgrading
 )
 
 const (

@@ -88,6 +88,8 @@ func (m *Metrics) Watch(node *object.Node, sockets *socket.Server, events *event
 	counter("chat_events_total", "Deliveries that turns put into the outbox.", func() float64 { return float64(stats.Events.Load()) })
 	counter("chat_calls_total", "Calls between objects.", func() float64 { return float64(stats.Calls.Load()) })
 	counter("chat_round_trips_total", "Round trips that the calls took.", func() float64 { return float64(stats.RoundTrips.Load()) })
+	counter("chat_fetches_total", "Fetches of scripts.", func() float64 { return float64(stats.Fetches.Load()) })
+	counter("chat_fetch_errors_total", "Fetches that got no response.", func() float64 { return float64(stats.FetchErrors.Load()) })
 	counter("chat_commit_errors_total", "Turns that could not be committed.", func() float64 { return float64(stats.CommitErrors.Load()) })
 	counter("chat_turns_hung_total", "Turns that could not be interrupted.", func() float64 { return float64(stats.Hung.Load()) })
 	counter("chat_alarms_total", "Alarms that fired, further attempts among them.", func() float64 { return float64(stats.Alarms.Load()) })

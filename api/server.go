@@ -139,6 +139,9 @@ func (s *Server) writeResponse(w http.ResponseWriter, r *http.Request, response 
 	for name, values := range response.Header {
 		header[name] = values
 	}
+	if r.Method != http.MethodHead {
+		header.Del("Content-Length") // as a script has it: perhaps of a response that it fetched, with another body
+	}
 	header.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(response.Status)
 	_, _ = w.Write(response.Body) // a client that is gone is no error

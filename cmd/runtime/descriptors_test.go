@@ -22,12 +22,12 @@ const (
 )
 
 func TestTheStartSaysHowManyConnectionsFit(t *testing.T) {
-	if _, ok := start(t, programOptions{ulimit: "-n 200"}).stdout.waitFor("room for   72 connections", nil); !ok {
-		t.Error("a limit of 200 files")
+	if _, ok := start(t, programOptions{ulimit: "-n 280"}).stdout.waitFor("room for   72 connections", nil); !ok {
+		t.Error("a limit of 280 files")
 	}
 	// What the soft limit leaves out is the program's too: Go takes all but one of it.
-	if _, ok := start(t, programOptions{ulimit: "-S -n 200 && ulimit -H -n 400"}).stdout.waitFor("room for   271 connections", nil); !ok {
-		t.Error("a soft limit of 200 files and a hard one of 400")
+	if _, ok := start(t, programOptions{ulimit: "-S -n 280 && ulimit -H -n 480"}).stdout.waitFor("room for   271 connections", nil); !ok {
+		t.Error("a soft limit of 280 files and a hard one of 480")
 	}
 	p := launch(t, programOptions{data: t.TempDir(), ulimit: "-n 100"})
 	if code := p.wait(); code != 1 || !strings.Contains(p.stderr.String(), "the limit of open files is 100") || strings.Count(p.stderr.String(), "\n") != 1 {
@@ -136,7 +136,7 @@ func (p *program) logged(text string) int { return strings.Count(p.stderr.String
 
 // Who comes after the last that fits is told so, and nobody else notices.
 func TestAFullProgramRefusesNewConnections(t *testing.T) {
-	p := start(t, programOptions{ulimit: "-n 200"})
+	p := start(t, programOptions{ulimit: "-n 280"})
 	const room = 72
 	metric := p.scraper()
 	if got := metric("chat_connections_max"); got != room {
@@ -193,7 +193,7 @@ func TestAFullProgramRefusesNewConnections(t *testing.T) {
 	}
 	p.wantIdle()
 	talk("still nobody new")
-	if files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.process.Pid)); err == nil && len(files) > 200-32 {
+	if files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.process.Pid)); err == nil && len(files) > 280-32 {
 		t.Errorf("%d files are open", len(files))
 	}
 	if got := metric("chat_connections"); got != room {

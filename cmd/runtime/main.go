@@ -39,6 +39,7 @@ type options struct {
 	turnTimeout    time.Duration
 	pingInterval   time.Duration
 	watch          bool
+	privateFetch   bool
 	tlsCert        string
 	tlsKey         string
 	log            string
@@ -58,13 +59,14 @@ func parseOptions(args []string, getenv func(string) string, help io.Writer) (op
 	fs.IntVar(&o.maxAwake, "max-awake", object.DefaultMaxAwake, "how many objects are awake at a time, as a target; 0 is any number")
 	fs.DurationVar(&o.turnTimeout, "turn-timeout", script.DefaultTurnTimeout, "how long a script may run at a time")
 	fs.DurationVar(&o.pingInterval, "ping-interval", 30*time.Second, "how often silent sockets are pinged; 0 is never")
+	fs.BoolVar(&o.privateFetch, "allow-private-fetch", false, "let scripts fetch from loopback and private addresses")
 	fs.StringVar(&o.tlsCert, "tls-cert", "", "file of the certificate chain in PEM, to serve HTTPS; with --tls-key")
 	fs.StringVar(&o.tlsKey, "tls-key", "", "file of the certificate's key in PEM")
 	fs.StringVar(&o.log, "log", "text", "format of the log: text or json")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(help, "Runs the chat rooms of a scripts folder. Each flag is an environment variable too.\nruntime test runs the tests of the scripts: see runtime test --help.\n\n")
 		fs.VisitAll(func(f *flag.Flag) {
-			fmt.Fprintf(help, "  --%-16s %s\n  %18s %s, default %s\n", f.Name, f.Usage, "", variable(f), cmp.Or(f.DefValue, "none"))
+			fmt.Fprintf(help, "  --%-19s %s\n  %21s %s, default %s\n", f.Name, f.Usage, "", variable(f), cmp.Or(f.DefValue, "none"))
 		})
 		return o, err
 	} else if err != nil {

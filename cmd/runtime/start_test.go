@@ -38,7 +38,8 @@ func TestHelp(t *testing.T) {
 		t.Errorf("exit status %d", code)
 	}
 	for _, want := range []string{"--addr", "CHAT_ADDR", "localhost:8787", "--scripts", "CHAT_SCRIPTS", "./scripts", "--data", "CHAT_DATA", "./data",
-		"--hibernate-after", "CHAT_HIBERNATE_AFTER", "10s", "--turn-timeout", "CHAT_TURN_TIMEOUT", "1s", "--log", "CHAT_LOG", "json"} {
+		"--hibernate-after", "CHAT_HIBERNATE_AFTER", "10s", "--turn-timeout", "CHAT_TURN_TIMEOUT", "1s",
+		"--allow-private-fetch", "CHAT_ALLOW_PRIVATE_FETCH", "false", "--log", "CHAT_LOG", "json"} {
 		if !strings.Contains(p.stdout.String(), want) {
 			t.Errorf("no %q in\n%s%s", want, p.stdout, p.stderr)
 		}

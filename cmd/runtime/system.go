@@ -92,7 +92,7 @@ func start(ctx context.Context, o options, log *slog.Logger, frames io.Writer) (
 	place := cluster.NewLocal(s.store.Epoch())
 	s.node = object.NewNode(s.set, object.Config{
 		Store: s.store, Sockets: s.sockets, Placement: place, Log: log,
-		HibernateAfter: o.hibernateAfter, MaxAwake: o.maxAwake,
+		HibernateAfter: o.hibernateAfter, MaxAwake: o.maxAwake, AllowPrivateFetch: o.privateFetch,
 		Observe: object.Observer{Turn: metrics.Turn, ScriptError: metrics.ScriptError},
 		Outbox: func(n *object.Node) object.Outbox {
 			s.events = event.New(s.store, n, s.store.Epoch(), log)

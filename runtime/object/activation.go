@@ -28,6 +28,7 @@ type activation struct {
 	deadlines map[script.TaskID]time.Time // of tasks that took more than one turn
 	timers    map[int64]*time.Timer
 	trips     map[int64]*roundTrip // by call
+	fetching  chan struct{}        // holds one of each fetch that is under way; nil before the first
 	booting   event                // waits for init
 	leaving   bool                 // its scripts were replaced, and its time is running out
 	lastTurn  time.Time

@@ -22,7 +22,7 @@
 // An object's goroutine belongs to the Node, which waits for it in Close; it
 // exists only while the inbox has something that may enter. Timers call back
 // into the inbox and belong to the activation, which stops them when it ends. One
-// more makes VMs ahead of the next wakes.
+// more makes VMs ahead of the next wakes. A fetch has one that belongs to the Node.
 //
 // # Hibernation
 //

@@ -12,6 +12,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"chat.example.com.ai/runtime/cluster"
+	"chat.example.com.ai/runtime/fetch"
 	"chat.example.com.ai/runtime/key"
 	"chat.example.com.ai/runtime/script"
 	"chat.example.com.ai/runtime/socket"
@@ -34,8 +35,10 @@ type Config struct {
 	Outbox         func(*Node) Outbox // made for the node, which delivers
 	HibernateAfter time.Duration      // DefaultHibernateAfter if 0
 	MaxAwake       int                // how many objects are awake at a time, as a target; 0: any number
-	Log            *slog.Logger
-	Observe        Observer
+	// AllowPrivateFetch lets scripts fetch from loopback and private addresses.
+	AllowPrivateFetch bool
+	Log               *slog.Logger
+	Observe           Observer
 }
 
 // DefaultHibernateAfter is how long an object stays awake with nothing to do, as
@@ -71,6 +74,8 @@ type Stats struct {
 	Events       atomic.Int64 // put into the outbox
 	Calls        atomic.Int64
 	RoundTrips   atomic.Int64
+	Fetches      atomic.Int64 // that left, or were refused
+	FetchErrors  atomic.Int64 // of them that got no response
 	CommitErrors atomic.Int64
 	Hung         atomic.Int64 // turns that could not be interrupted
 	Alarms       atomic.Int64 // attempts
@@ -97,6 +102,7 @@ type Node struct {
 	alarms  alarms
 	times   schedules
 	clocks  sync.WaitGroup // the goroutines of alarms and times
+	fetches *fetches
 	busy    atomic.Int64
 	quiet   chan struct{} // told when busy is 0 while closing
 	closing atomic.Bool
@@ -121,6 +127,7 @@ func NewNode(set *script.Set, c Config) *Node {
 		entropy: ulid.Monotonic(ulid.DefaultEntropy(), 0)}
 	n.workers.next, n.workers.stop = make(chan *Object), make(chan struct{})
 	n.ready.init()
+	n.fetches = newFetches(fetch.New(fetch.Options{AllowPrivate: c.AllowPrivateFetch}))
 	n.places = places{limit: c.MaxAwake, after: c.HibernateAfter, waits: &n.stats.Waiting, timer: time.AfterFunc(time.Hour, n.rebalance)}
 	n.places.timer.Stop()
 	for i := range n.table {
@@ -244,7 +251,7 @@ func (n *Node) newID() string {
 }
 
 // begin and finish count what keeps the node from closing: goroutines of objects,
-// and commits that they wait for.
+// and commits and fetches that they wait for.
 func (n *Node) begin() { n.busy.Add(1) }
 
 func (n *Node) finish() {
@@ -256,7 +263,8 @@ func (n *Node) finish() {
 	}
 }
 
-// Close refuses what is new from other objects, timers and the outbox, and waits
+// Close refuses what is new from other objects, timers and the outbox, ends the
+// fetches that are under way, and waits
 // until the objects have handled what is in their inboxes and it is durable, or
 // ctx ends. Sockets and requests must have ended before.
 func (n *Node) Close(ctx context.Context) error {
@@ -264,6 +272,7 @@ func (n *Node) Close(ctx context.Context) error {
 	n.times.cancel()
 	n.alarms.cancel()
 	n.clocks.Wait()
+	n.fetches.close()
 	n.balance()
 	for {
 		for n.busy.Load() != 0 {
@@ -277,6 +286,7 @@ func (n *Node) Close(ctx context.Context) error {
 			n.places.timer.Stop()
 			close(n.workers.stop)
 			n.workers.all.Wait()
+			n.fetches.client.Close()
 			n.wave.close()
 			return n.ready.close(ctx)
 		}

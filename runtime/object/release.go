@@ -29,6 +29,8 @@ func (o *Object) release(t *turn) {
 			}
 		case *script.Calls:
 			o.call(t.act, e)
+		case *script.Fetch:
+			o.fetch(t.act, e)
 		case script.Committed:
 			o.node.stats.Events.Add(1)
 			o.node.outbox.Committed(e.Delivery)

@@ -24,6 +24,7 @@ var hostGlobals = map[string]func(vm *VM) goja.Value{
 	"clearTimeout":                 newClearTimer,
 	"clearInterval":                newClearTimer,
 	"console":                      newConsole,
+	"fetch":                        newFetch,
 	"extractMentions":              newExtractMentions,
 }
 

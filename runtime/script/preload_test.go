@@ -31,6 +31,7 @@ func TestScriptsThatCouldTellAreNotPreloaded(t *testing.T) {
 		"rows":           `export default DO.extend({ onRequest() { try { this.things.create({ $type: 'X' }) } catch {} } })`,
 		"an event":       `try { $.send('A.b') } catch {} export default DO.extend({})`,
 		"a call":         `try { $.Room('a').hello() } catch {} export default DO.extend({})`,
+		"a fetch":        `try { fetch('http://a/') } catch {} export default DO.extend({})`,
 		"later, on load": `let later = 0; Promise.resolve().then(() => later++); export default DO.extend({})`,
 		"later":          `export default DO.extend({ async onRequest() { await null; this.late = true } })`,
 		"a microtask":    `export default DO.extend({ onRequest() { queueMicrotask(() => {}) } })`,

@@ -59,7 +59,8 @@ type VM struct {
 	// What outlives a turn.
 	tasks   map[TaskID]*task
 	timers  map[int64]*timer
-	calls   map[int64]*pendingCall
+	calls   map[int64]*pendingCall // and fetches
+	fetches int                    // that are not settled
 	sockets map[uint64]*native
 	waits   int // waitUntil promises that are pending
 	blocks  int // blockConcurrencyWhile functions that are pending

@@ -15,6 +15,8 @@ type response struct {
 	statusText string
 	headers    *headers
 	socket     goja.Value // webSocket, or nil
+	url        string     // of a fetch; else ""
+	redirected bool
 
 	headersObject goja.Value // once a script has asked for it
 }
@@ -170,8 +172,8 @@ var responseClass = &class{
 			}
 			return goja.Null()
 		},
-		"redirected": func(vm *VM, _ *native) goja.Value { return vm.rt.ToValue(false) },
-		"url":        func(vm *VM, _ *native) goja.Value { return vm.rt.ToValue("") },
+		"redirected": func(vm *VM, this *native) goja.Value { return vm.rt.ToValue(this.host.(*response).redirected) },
+		"url":        func(vm *VM, this *native) goja.Value { return vm.rt.ToValue(this.host.(*response).url) },
 		"type": func(vm *VM, this *native) goja.Value {
 			if this.host.(*response).status == 0 {
 				return vm.rt.ToValue("error")
@@ -190,7 +192,7 @@ var responseClass = &class{
 			}
 			return vm.newNative(this.class, &response{
 				content: content{body: r.body}, status: r.status, statusText: r.statusText,
-				headers: r.headers.clone(), socket: r.socket,
+				headers: r.headers.clone(), socket: r.socket, url: r.url, redirected: r.redirected,
 			}).self
 		},
 	},
