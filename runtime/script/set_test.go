@@ -41,6 +41,7 @@ func TestWhichFilesAreScripts(t *testing.T) {
 		"b.js": empty, "a.ts": empty, "a.js": empty, "deep/er/c.mjs": empty, "d.mts": empty,
 		"e.d.ts": "broken(", "f.test.js": "broken(", "_g.js": "broken(", ".h.js": "broken(",
 		"lib/i.js": "broken(", "node_modules/j/index.js": "broken(", "deep/lib/k.js": "broken(", "l.json": "broken(", "_m/n.js": "broken(",
+		"jsconfig.json": "broken(", "tsconfig.json": "broken(", "README.md": "broken(", // for editors and people
 	})
 	if err != nil {
 		t.Fatal(err)
