@@ -2,7 +2,7 @@
 // with its own sockets and its own history. It sleeps whenever nobody talks; who
 // is connected stays connected, and the next message wakes it.
 //
-// So nothing that counts is kept in fields. Who is here is written on the sockets,
+// So nothing that counts is kept in variables. Who is here is written on the sockets,
 // what was said is in this.things, and both are there after a sleep.
 
 import { $, DO } from 'dotdo'
@@ -20,6 +20,15 @@ const gather = 250 // ms
 const maxTold = 10_000 // frames a second: what a crowd costs grows with it, not with its square
 const maxNamed = 100 // people in one frame; how many there are is in its count
 const maxPage = 1000 // people in one answer
+
+// What a room knows while it is awake: each has a virtual machine of its own, and so
+// variables of its own, until it sleeps.
+
+/** @type {Set<string> | undefined} whom everybody has been told of */
+let known
+/** @type {Set<string> | undefined} of whom nobody has been told yet */
+let changed
+let opened = false
 
 /**
  * What a client sends: { type: 'message', content }. Whatever else it says of
@@ -86,7 +95,7 @@ export default DO.extend({
     await this.open(room)
     const told = this.known() // before this socket is among the room's
     const isNew = !told.has(user)
-    if (told.size === 0) this.told = undefined // nobody is to be told; who comes next finds this one here
+    if (told.size === 0) known = undefined // nobody is to be told; who comes next finds this one here
     else if (isNew) this.changes(user)
     const [client, server] = Object.values(new WebSocketPair())
     this.ctx.acceptWebSocket(server, [`room:${room}`, `user:${user}`])
@@ -114,11 +123,11 @@ export default DO.extend({
   /** Notes that somebody may have come or gone. The room is told in a while. */
   changes(user) {
     const told = this.known()
-    if (!this.changed) {
+    if (!changed) {
       setTimeout(() => this.tell(), Math.max(gather, (told.size * 1000) / maxTold))
-      this.changed = new Set()
+      changed = new Set()
     }
-    this.changed.add(user)
+    changed.add(user)
   },
 
   /**
@@ -130,7 +139,7 @@ export default DO.extend({
     const told = this.known()
     const joined = []
     const left = []
-    for (const user of this.changed) {
+    for (const user of changed ?? []) {
       const here = this.ctx.getWebSockets(`user:${user}`).length > 0
       if (here === told.has(user)) continue // in another tab, or back, or gone again
       if (here) told.add(user)
@@ -138,7 +147,7 @@ export default DO.extend({
       if (here) joined.push(user)
       else left.push(user)
     }
-    this.changed = undefined
+    changed = undefined
     if (joined.length === 0 && left.length === 0) return
     const more = Math.max(0, joined.length - maxNamed) + Math.max(0, left.length - maxNamed)
     this.broadcast(`room:${this.ctx.id.name}`, {
@@ -158,8 +167,8 @@ export default DO.extend({
    * frame has the right count.
    */
   known() {
-    this.told ??= new Set(Object.keys(this.present()))
-    return this.told
+    known ??= new Set(Object.keys(this.present()))
+    return known
   },
 
   /**
@@ -175,8 +184,8 @@ export default DO.extend({
 
   /** Makes the room a thing, and known, when the first person comes. */
   async open(room) {
-    this.opened ||= (await this.things.get(room)) !== null
-    if (!this.opened) $.send('Room.created', this.things.create({ $type: 'Room', $id: room, name: room }))
+    opened ||= (await this.things.get(room)) !== null
+    if (!opened) $.send('Room.created', this.things.create({ $type: 'Room', $id: room, name: room }))
   },
 
   /** Over how many sockets each person is here, by name. (A Map costs an awake room 8 KB.) */
