@@ -670,6 +670,8 @@ declare class Request {
   readonly headers: Headers
   readonly body: ReadableStream | null
   readonly bodyUsed: boolean
+  readonly redirect: 'follow' | 'manual' | 'error'
+  readonly signal: AbortSignal
   text(): Promise<string>
   json<T = any>(): Promise<T>
   arrayBuffer(): Promise<ArrayBuffer>
