@@ -64,7 +64,14 @@ func parseOptions(args []string, getenv func(string) string, help io.Writer) (op
 	fs.StringVar(&o.tlsKey, "tls-key", "", "file of the certificate's key in PEM")
 	fs.StringVar(&o.log, "log", "text", "format of the log: text or json")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(help, "Runs the chat rooms of a scripts folder. Each flag is an environment variable too.\nruntime test runs the tests of the scripts: see runtime test --help.\n\n")
+		fmt.Fprint(help, "Runs the chat rooms of a scripts folder. Each flag is an environment variable too.
+
+"+
+			"  runtime new NAME      writes a script to begin with, and its test
+"+
+			"  runtime test [files]  runs the tests of the scripts
+
+")
 		fs.VisitAll(func(f *flag.Flag) {
 			fmt.Fprintf(help, "  --%-19s %s\n  %21s %s, default %s\n", f.Name, f.Usage, "", variable(f), cmp.Or(f.DefValue, "none"))
 		})
@@ -108,8 +115,13 @@ func variable(f *flag.Flag) string {
 // run is the program, from its arguments to its end. It returns nil when ctx
 // ended and everything was stopped in order.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	if len(args) > 0 && args[0] == "test" {
-		return runTests(ctx, args[1:], getenv, stdout)
+	if len(args) > 0 {
+		switch args[0] {
+		case "new":
+			return writeNew(args[1:], getenv, stdout)
+		case "test":
+			return runTests(ctx, args[1:], getenv, stdout)
+		}
 	}
 	o, err := parseOptions(args, getenv, stdout)
 	if err != nil {

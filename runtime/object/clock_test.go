@@ -50,7 +50,7 @@ func (l *lockedBuffer) String() string {
 }
 
 // begin starts a program with scripts by name, until it is stopped or the test ends.
-func begin(t *testing.T, data string, scripts map[string]string) *program {
+func run(t *testing.T, data string, scripts map[string]string) *program {
 	t.Helper()
 	folder := t.TempDir()
 	for name, text := range scripts {
@@ -157,7 +157,7 @@ export default DO.extend({
 })`
 
 func inTime(t *testing.T, f func(t *testing.T, p *program)) {
-	synctest.Test(t, func(t *testing.T) { f(t, begin(t, t.TempDir(), map[string]string{"room.js": rang})) })
+	synctest.Test(t, func(t *testing.T) { f(t, run(t, t.TempDir(), map[string]string{"room.js": rang})) })
 }
 
 func TestAnAlarmFiresOnceAtItsTime(t *testing.T) {
@@ -307,14 +307,14 @@ func TestMissedAlarmsFireAtTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const rooms = 600
 		data := t.TempDir()
-		p := begin(t, data, map[string]string{"room.js": rang})
+		p := run(t, data, map[string]string{"room.js": rang})
 		for i := range rooms {
 			p.want(fmt.Sprintf("/in/%d/r%d", 60_000+i, i), "set")
 		}
 		p.want("/in/90000000/later", "set")
 		p.stop()
 		time.Sleep(time.Hour)
-		p = begin(t, data, map[string]string{"room.js": rang})
+		p = run(t, data, map[string]string{"room.js": rang})
 		synctest.Wait()
 		if got := p.Stats().Alarms.Load(); got != rooms {
 			t.Errorf("%d fired, want %d", got, rooms)
@@ -334,14 +334,14 @@ func TestTheLongestOverdueAlarmsComeFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const rooms, atATime = 300, 256
 		data := t.TempDir()
-		p := begin(t, data, map[string]string{"room.js": rang})
+		p := run(t, data, map[string]string{"room.js": rang})
 		for i := range rooms {
 			p.want(fmt.Sprintf("/do/never/r%d", i), "ok")
 			p.want(fmt.Sprintf("/in/%d/r%d", 60_000-i, i), "set")
 		}
 		p.stop()
 		time.Sleep(time.Minute)
-		p = begin(t, data, map[string]string{"room.js": rang})
+		p = run(t, data, map[string]string{"room.js": rang})
 		synctest.Wait()
 		for i := range rooms {
 			if rang, first := p.ask(fmt.Sprintf("/rang/r%d", i)) != "", i >= rooms-atATime; rang != first {
@@ -359,18 +359,18 @@ func TestTheLongestOverdueAlarmsComeFirst(t *testing.T) {
 func TestAnAlarmWhoseMethodIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		data := t.TempDir()
-		p := begin(t, data, map[string]string{"room.js": rang})
+		p := run(t, data, map[string]string{"room.js": rang})
 		p.want("/in/1000/a", "set")
 		p.want("/in/1000/b", "set")
 		p.stop()
 		sleep(time.Second)
 		without := `export default DO.extend({ onRequest() { this.app.get('/set/:room', async (c) => {
 			try { await this.ctx.storage.setAlarm(1) } catch (e) { return c.text(e.message) } }) } })`
-		p = begin(t, data, map[string]string{"room.js": without})
+		p = run(t, data, map[string]string{"room.js": without})
 		p.want("/set/c", "storage.setAlarm: no part of Room has a method alarm()")
 		sleep(3 * time.Second)
 		p.stop()
-		p = begin(t, data, map[string]string{"room.js": rang})
+		p = run(t, data, map[string]string{"room.js": rang})
 		sleep(4 * time.Second)
 		p.want("/rang/a", "2,true,6000,")
 		p.want("/rang/b", "2,true,6000,")
