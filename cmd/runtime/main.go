@@ -64,14 +64,9 @@ func parseOptions(args []string, getenv func(string) string, help io.Writer) (op
 	fs.StringVar(&o.tlsKey, "tls-key", "", "file of the certificate's key in PEM")
 	fs.StringVar(&o.log, "log", "text", "format of the log: text or json")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(help, "Runs the chat rooms of a scripts folder. Each flag is an environment variable too.
-
-"+
-			"  runtime new NAME      writes a script to begin with, and its test
-"+
-			"  runtime test [files]  runs the tests of the scripts
-
-")
+		fmt.Fprint(help, "Runs the chat rooms of a scripts folder. Each flag is an environment variable too.\n\n"+
+			"  runtime new NAME      writes a script to begin with, and its test\n"+
+			"  runtime test [files]  runs the tests of the scripts\n\n")
 		fs.VisitAll(func(f *flag.Flag) {
 			fmt.Fprintf(help, "  --%-19s %s\n  %21s %s, default %s\n", f.Name, f.Usage, "", variable(f), cmp.Or(f.DefValue, "none"))
 		})

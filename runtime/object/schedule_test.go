@@ -22,12 +22,12 @@ func inDay(t *testing.T, script string, f func(p *program, restart func(down tim
 		monday := time.Date(2000, 1, 3, 8, 59, 30, 0, time.UTC)
 		time.Sleep(time.Until(monday)) // the bubble begins on Saturday
 		data := t.TempDir()
-		p := begin(t, data, map[string]string{"room.js": ticks, "every.js": script})
+		p := run(t, data, map[string]string{"room.js": ticks, "every.js": script})
 		synctest.Wait()
 		f(p, func(down time.Duration, script string) {
 			p.stop()
 			time.Sleep(down)
-			next := begin(t, data, map[string]string{"room.js": ticks, "every.js": script})
+			next := run(t, data, map[string]string{"room.js": ticks, "every.js": script})
 			p.Node, p.store, p.log, p.stop = next.Node, next.store, next.log, next.stop
 			synctest.Wait()
 		})
