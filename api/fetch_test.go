@@ -94,6 +94,10 @@ export default DO.extend({
     this.app.get('/refused/:room', () => { fetch('http://127.0.0.1:1/x'); return new Response('ok') })
     this.app.get('/heard/:room', (c) => c.text(String(this.heard)))
     this.app.get('/through/:room', () => fetch('WORLD/json'))
+    this.app.get('/changed/:room', async () => {
+      const r = await fetch('WORLD/json')
+      return new Response(await r.text() + ' and more', r)
+    })
     this.app.post('/on/:room', (c) => { $.send('Note.made', c.req.param('room')); return c.text('sent') })
   },
   async webSocketMessage(ws, m) {
@@ -123,13 +127,14 @@ func TestScriptsFetch(t *testing.T) {
 		"/stored/a":  `[["after",418],["before",1]]`,
 		"/timeout/a": `{"name":"TimeoutError","message":"The operation was aborted due to timeout"}`,
 		"/through/a": `{"name":"world"}`,
+		"/changed/a": `{"name":"world"} and more`,
 	} {
 		if _, body := s.get(path); body != want {
 			t.Errorf("%s gives %s, want %s", path, body, want)
 		}
 	}
-	if made, failed := s.metric("chat_fetches_total"), s.metric("chat_fetch_errors_total"); made != 5 || failed != 1 {
-		t.Errorf("the metrics count %v fetches, %v failed; want 5 and 1", made, failed)
+	if made, failed := s.metric("chat_fetches_total"), s.metric("chat_fetch_errors_total"); made != 6 || failed != 1 {
+		t.Errorf("the metrics count %v fetches, %v failed; want 6 and 1", made, failed)
 	}
 }
 
