@@ -153,6 +153,7 @@ func TestASignalEndsAFetch(t *testing.T) {
 		{`await fetch('http://a/', { signal: AbortSignal.abort('before') })`, "before", 0},
 		{`const c = new AbortController(); const p = fetch('http://a/', { signal: AbortSignal.any([c.signal, AbortSignal.timeout(1000)]) }); c.abort('any'); await p`, "any", 0},
 		{`const c = new AbortController(); await fetch('http://a/', { signal: c.signal }); c.abort(); return 'too late'`, "too late", 1},
+		{`await fetch('http://a/', { signal: AbortSignal.timeout(1000) }); return 'in time'`, "in time", 1},
 	} {
 		got, left, host := fetchesOf(t, tt.source, func(*Fetch) (*Fetched, *Error) { return &Fetched{Status: 200}, nil })
 		if !strings.HasSuffix(got, tt.want) || len(left) != tt.left {
