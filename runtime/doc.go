@@ -3,14 +3,14 @@
 //	cmd/runtime        flags, environment, signals, and the wiring of all that follows
 //	cmd/runtime/scripttest  the tests of scripts, each with a program of its own on a clock of its own
 //	api                the HTTP edge: routes of the scripts, health, metrics
-//	runtime/object     durable objects: inbox, turn, commit, release, hibernation, calls
+//	runtime/object     durable objects: inbox, turn, commit, release, hibernation, calls, alarms
 //	runtime/script     scripts to virtual machines: bundle, load, bind, call
 //	runtime/socket     client sockets: upgrade, tags, send queues, close
 //	runtime/event      the outbox on its way: delivery, retry, dead letters
 //	runtime/fetch      HTTP requests of scripts, and which addresses they may reach
 //	runtime/cluster    where an object lives
 //	runtime/key        the address of an object
-//	store              things, key-value storage, outbox: batches in, rows out
+//	store              things, key-value storage, alarms, outbox: batches in, rows out
 //	scripts            the chat itself
 //
 // Imports point one way: cmd → api → object → (script, socket, event, fetch, cluster)

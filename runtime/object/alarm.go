@@ -163,8 +163,9 @@ func (a *alarms) start(alarm store.Alarm) {
 	}
 }
 
-// ended takes how an alarm ended. Its row is gone if that was well.
-func (a *alarms) ended(alarm store.Alarm, err *script.Error) {
+// ended takes how an alarm ended. Its row is gone if that was well. An attempt that
+// failed through no fault of the alarm is not counted.
+func (a *alarms) ended(alarm store.Alarm, err *script.Error, counts bool) {
 	if err == nil {
 		a.leave(alarm.Object)
 		return
@@ -176,7 +177,7 @@ func (a *alarms) ended(alarm store.Alarm, err *script.Error) {
 	}
 	var writes []store.Write
 	retries := alarm.Attempts
-	if !err.IsTransient() { // else it is not the alarm's fault: it is tried again without counting
+	if counts {
 		retries++
 	}
 	if retries > maxAlarmRetries {
@@ -210,9 +211,10 @@ func (a *alarms) leave(k key.Key) {
 
 // alarmEvent is an alarm that is due.
 type alarmEvent struct {
-	alarm  store.Alarm
-	node   *Node
-	called atomic.Bool
+	alarm   store.Alarm
+	node    *Node
+	entered atomic.Bool
+	called  atomic.Bool
 }
 
 func (e *alarmEvent) wakes(o *Object) bool {
@@ -228,6 +230,7 @@ func (e *alarmEvent) ignored(o *Object) {
 }
 
 func (e *alarmEvent) enter(o *Object, act *activation) {
+	e.entered.Store(true)
 	id := act.newTask("alarm", e)
 	o.settle(act, act.vm.Alarm(id, e.alarm), nil)
 	act.limit(id, taskTimeout)
@@ -236,9 +239,11 @@ func (e *alarmEvent) enter(o *Object, act *activation) {
 func (e *alarmEvent) reply([]byte, *script.Response) { e.end(nil) }
 func (e *alarmEvent) refuse(err *script.Error)       { e.end(err) }
 
-// end reports once.
+// end reports once. An object that is out of service was so before, or is because of
+// this alarm.
 func (e *alarmEvent) end(err *script.Error) {
 	if e.called.CompareAndSwap(false, true) {
-		e.node.alarms.ended(e.alarm, err)
+		counts := err != nil && (!err.IsTransient() || err.Name == script.OutOfServiceError && e.entered.Load())
+		e.node.alarms.ended(e.alarm, err, counts)
 	}
 }

@@ -3,12 +3,14 @@ package object_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,6 +31,7 @@ type program struct {
 	t     *testing.T
 	store *store.Store
 	log   *lockedBuffer
+	hold  atomic.Pointer[chan struct{}] // not nil: commits wait for it
 	stop  func()
 }
 
@@ -65,7 +68,11 @@ func run(t *testing.T, data string, scripts map[string]string) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.store, err = store.Open(t.Context(), store.Options{Folder: data, Log: log}); err != nil {
+	if p.store, err = store.Open(t.Context(), store.Options{Folder: data, Log: log, BeforeCommit: func() {
+		if held := p.hold.Load(); held != nil {
+			<-*held
+		}
+	}}); err != nil {
 		t.Fatal(err)
 	}
 	var events *event.Dispatcher
@@ -136,9 +143,11 @@ export default DO.extend({
       return c.json([first - Date.now(), second, await s.getAlarm() - Date.now()])
     })
     this.app.get('/fails/:room', async (c) => { await s.setAlarm(Date.now() + 1000); throw new Error('no') })
+    this.app.get('/call/:room', async (c) => c.text(await $.Room('other').alarm({}).catch((e) => e.message)))
     this.app.get('/rang/:room', async (c) => c.text((await s.get('rang') ?? []).join(' ')))
     this.app.onError((e, c) => { throw e })
   },
+  async init() { if (await this.ctx.storage.get('do') === 'slow') await new Promise((r) => setTimeout(r, 5000)) },
   async alarm(info) {
     const s = this.ctx.storage
     const told = (await s.get('rang')) ?? []
@@ -151,6 +160,7 @@ export default DO.extend({
       case 'delete': await s.deleteAlarm(); break
       case 'delete-all': await s.deleteAll(); break
       case 'set-and-fail': if (told.length === 1) { await s.setAlarm(Date.now() + 7000); await new Promise((r) => setTimeout(r, 1)); throw new Error('late') } break
+      case 'create': if (!await this.things.get('x')) { this.things.create({ $type: 'Note', $id: 'x' }) } break
       case 'never': await new Promise(() => {})
     }
   },
@@ -207,6 +217,7 @@ func TestAnAlarmWakesAnObjectThatHibernates(t *testing.T) {
 
 func TestAnAlarmIsPartOfItsTurn(t *testing.T) {
 	inTime(t, func(t *testing.T, p *program) {
+		p.want("/call/a", "Room.alarm does not exist: no part of Room defines alarm")
 		p.want("/twice/a", "[60000,null,5000]")
 		if _, err := p.Request(context.Background(), key.Key{Type: "Room", ID: "a"}, &script.Request{Method: "GET", URL: "http://x/fails/a"}); err == nil {
 			t.Error("the turn does not fail")
@@ -298,6 +309,85 @@ func TestAnAlarmThatIsNeverThroughEndsAfterThirtySeconds(t *testing.T) {
 		sleep(time.Hour)
 		if failed := p.Stats().AlarmsFailed.Load(); failed > 2 {
 			t.Errorf("%d failed", failed)
+		}
+	})
+}
+
+// The alarm is due while what takes it back is before it in the inbox.
+func TestAnAlarmThatIsTakenBackInTheLastMoment(t *testing.T) {
+	inTime(t, func(t *testing.T, p *program) {
+		for _, room := range []string{"deleted", "later"} {
+			p.want("/do/slow/"+room, "ok")
+			p.want("/in/61000/"+room, "set")
+		}
+		sleep(time.Minute) // they hibernate
+		go p.want("/delete/deleted", "ok")
+		go p.want("/in/60000/later", "set")
+		sleep(6 * time.Second)
+		p.want("/rang/deleted", "")
+		p.want("/rang/later", "")
+		if fired := p.Stats().Alarms.Load(); fired != 2 {
+			t.Errorf("%d alarms came due, want 2", fired)
+		}
+		sleep(time.Minute)
+		p.want("/rang/deleted", "")
+		p.want("/rang/later", "0,false,5000,") // the object woke for it
+	})
+}
+
+// The commit of the alarm's turn fails: nothing of it is stored, and it comes again.
+func TestAnAlarmWhoseCommitFailsComesAgain(t *testing.T) {
+	inTime(t, func(t *testing.T, p *program) {
+		p.want("/do/create/a", "ok")
+		p.want("/in/1000/a", "set")
+		held := make(chan struct{})
+		p.hold.Store(&held)
+		v := p.store.View(key.Key{Type: "Room", ID: "a"}, p.store.Epoch())
+		v.Write(store.PutThing{Thing: store.Thing{ID: "x", Type: "Note", Fields: []byte("{}")}, Insert: true})
+		p.store.Commit(v.Seal(), func(error) {})
+		sleep(time.Second) // the turn has not seen what is stored before it
+		p.hold.Store(nil)
+		close(held)
+		synctest.Wait()
+		if fired, failed := p.Stats().Alarms.Load(), p.Stats().AlarmsFailed.Load(); fired != 1 || failed != 1 {
+			t.Errorf("%d fired and %d failed, want 1 and 1", fired, failed)
+		}
+		p.want("/rang/a", "")
+		sleep(2 * time.Second)
+		p.want("/rang/a", "0,false,2000,") // it was not its fault
+	})
+}
+
+// The disk takes nothing any more: alarms are not tried all the time.
+func TestAlarmsWaitForAStoreThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		data := t.TempDir()
+		p := begin(t, data, map[string]string{"room.js": rang})
+		for i := range 10 {
+			p.want(fmt.Sprintf("/in/1000/r%d", i), "set")
+		}
+		db, err := sql.Open("sqlite", filepath.Join(data, "chat.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Exec("UPDATE owner SET epoch = epoch + 1"); err != nil {
+			t.Fatal(err)
+		}
+		sleep(time.Minute)
+		if fired := p.Stats().Alarms.Load(); fired < 10 || fired > 400 {
+			t.Errorf("%d attempts in a minute", fired)
+		}
+		if _, err := db.Exec("UPDATE owner SET epoch = epoch - 1"); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		sleep(3 * time.Second)
+		for i := range 10 {
+			if got := p.ask(fmt.Sprintf("/rang/r%d", i)); !strings.HasPrefix(got, "0,false,") {
+				t.Errorf("rang %q", got)
+			}
 		}
 	})
 }

@@ -17,12 +17,30 @@
 // it was made. An object goes on with its next event while its turns wait for
 // the disk, up to a bound; then it takes nothing new until a commit returns.
 //
+// # Time
+//
+// An object has one alarm at most: a row in the store, written in the batch of the
+// turn that sets it and removed in that of the turn in which alarm() ends. One
+// goroutine, the alarms of the Node, knows when the first of all is due and reads
+// due rows in pages, the longest overdue first; so a pending alarm takes no memory,
+// and its object hibernates or is forgotten. An alarm arrives at least once, over a
+// crash at any point. One that fails, or takes longer than 30 s, comes again after
+// 2 s, doubling; after six retries it is a dead letter. What fails through no fault
+// of its own is not counted. If an earlier turn of the handler has set another alarm, that
+// one stands, in place of a retry.
+//
+// A second goroutine looks once a minute at what the scripts have of $.every, and
+// puts the runs that are due into the outbox, with up to when each schedule has run.
+// From there on they are events. What was missed while the program was down is one
+// run, for the last of the missed times. Times are UTC.
+//
 // # Goroutines
 //
 // An object's goroutine belongs to the Node, which waits for it in Close; it
 // exists only while the inbox has something that may enter. Timers call back
 // into the inbox and belong to the activation, which stops them when it ends. One
-// more makes VMs ahead of the next wakes. A fetch has one that belongs to the Node.
+// more makes VMs ahead of the next wakes, and two watch the clock. A fetch has one
+// that belongs to the Node.
 //
 // # Hibernation
 //

@@ -7,7 +7,7 @@
 // # Turns
 //
 // Every method of VM that runs JavaScript (Boot, Message, Closed, Request, Call,
-// Event, Timer, Settle) is one turn: it returns when the job queue is empty, with
+// Event, Alarm, Timer, Settle) is one turn: it returns when the job queue is empty, with
 // an Outcome. What the turn did to the world is in Outcome.Effects, in order; what
 // it wrote is in the Host's View. Nothing has left by then. If the turn failed
 // there are no effects, and the host discards the writes. After an interrupt, a
