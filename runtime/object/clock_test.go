@@ -362,7 +362,7 @@ func TestAnAlarmWhoseCommitFailsComesAgain(t *testing.T) {
 func TestAlarmsWaitForAStoreThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		data := t.TempDir()
-		p := begin(t, data, map[string]string{"room.js": rang})
+		p := run(t, data, map[string]string{"room.js": rang})
 		for i := range 10 {
 			p.want(fmt.Sprintf("/in/1000/r%d", i), "set")
 		}
