@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -92,5 +93,18 @@ test('stuck', () => call.Room('a').stuck())
 test('next', () => {})`}, "--turn-timeout", "100ms")
 	if code != 1 || !strings.Contains(stdout, "FAIL  a.test.js  stuck") || !strings.Contains(stdout, "cannot be made to") || !strings.Contains(stderr, "cannot be interrupted") {
 		t.Errorf("status %d, says %q\n%s", code, stderr, stdout)
+	}
+}
+
+func TestTestsEndWithASignal(t *testing.T) {
+	p := execute(t, []string{"test", "--scripts", folder(t, map[string]string{"room.js": counterRoom, "a.test.js": `import { test, clock } from 'dotdo/test'
+test('first', () => {})
+test('ever', async () => { for (;;) await clock.advance('1d') })`})}, nil)
+	p.stdout.waitFor("first", p.done)
+	if err := p.process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if code := p.wait(); code != 1 || !strings.Contains(p.stderr.String(), "stopped") {
+		t.Errorf("status %d, says %q", code, p.stderr)
 	}
 }

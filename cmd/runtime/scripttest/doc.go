@@ -6,7 +6,9 @@
 // edge, and connections that are pipes in memory. All of it lives in a bubble of
 // testing/synctest, so the clock is the test's: it stands while anything runs, and
 // moves on to what is due next when everything waits. A test of an hour takes
-// milliseconds, and what never comes is known at once.
+// milliseconds, and what never comes is known at once. Two things differ from the
+// real program: a socket on a pipe cannot be parked, so it has a goroutine, and commits
+// are not synced.
 //
 // Package testing is used outside of go test here, for the bubble only: it registers
 // no flags and prints nothing unless it is asked to.

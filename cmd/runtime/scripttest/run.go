@@ -34,7 +34,8 @@ const (
 )
 
 // run is one run of one test, in its bubble. Its goroutine alone uses the VM;
-// everything else reaches it as a step.
+// everything else reaches it as a step. What has to wait for the test is as much as
+// the test itself has caused.
 type run struct {
 	world   *world
 	vm      *script.TestVM
@@ -319,7 +320,7 @@ func (r *run) advance(args []json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	for step := max(minClockStep, d/clockSteps); d > 0 && !r.overdue.Load(); d -= step {
+	for step := max(minClockStep, d/clockSteps); d > 0 && !r.overdue.Load() && r.ctx.Err() == nil; d -= step {
 		time.Sleep(min(d, step))
 	}
 	r.world.settle()

@@ -133,6 +133,10 @@ func (s *session) runAll(ctx context.Context, names []string) error {
 			fmt.Fprintln(s.out)
 			continue
 		}
+		if len(file.Tests) == 0 {
+			s.counts.Failed++
+			fmt.Fprintf(s.out, "FAIL  %s  has no tests\n", name)
+		}
 		for i, t := range file.Tests {
 			if s.options.Run == nil || s.options.Run.MatchString(t.Name) {
 				tests = append(tests, one{file, i, t})
@@ -141,7 +145,7 @@ func (s *session) runAll(ctx context.Context, names []string) error {
 		}
 	}
 	if len(tests) == 0 && s.counts.Failed == 0 {
-		return errors.New("no test has a name that --run matches, or the files have none")
+		return errors.New("no test has a name that --run matches")
 	}
 	for _, t := range tests {
 		if t.test.Skip || only && !t.test.Only {
@@ -161,7 +165,7 @@ var errLost = errors.New("the tests after it did not run: something in it cannot
 
 // runOne runs a test and reports it.
 func (s *session) runOne(ctx context.Context, t one) error {
-	var log bytes.Buffer
+	var log logBuffer
 	var failures []*script.Error
 	r := &run{}
 	started := time.Now()
@@ -223,6 +227,26 @@ func (s *session) runOne(ctx context.Context, t one) error {
 		fmt.Fprintln(s.out)
 	}
 	return nil
+}
+
+// maxLog bounds what is kept of the log of one test: more than anybody reads.
+const maxLog = 64 << 10 // bytes
+
+// logBuffer keeps the beginning of a log.
+type logBuffer struct {
+	bytes.Buffer
+	cut bool
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	switch {
+	case b.Len()+len(p) <= maxLog:
+		return b.Buffer.Write(p)
+	case !b.cut:
+		b.cut = true
+		b.WriteString("… and more\n")
+	}
+	return len(p), nil
 }
 
 func withoutTime(groups []string, a slog.Attr) slog.Attr {

@@ -2,6 +2,8 @@ package scripttest_test
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -300,6 +302,27 @@ test('next', async () => {})`, scripttest.Options{Timeout: 300 * time.Millisecon
 	}
 }
 
+// A log without end is cut, and its test goes on.
+func TestALongLog(t *testing.T) {
+	counts, out, err := runFile(t, `test('it', async () => { for (let i = 0; i < 3000; i++) console.log('line', i, 'x'.repeat(50)) })`, scripttest.Options{})
+	if err != nil || counts != (scripttest.Counts{Passed: 1}) || len(out) > 100_000 || !strings.Contains(out, "… and more") {
+		t.Errorf("%+v, %v, %d bytes", counts, err, len(out))
+	}
+}
+
+// Whoever runs the tests can stop them.
+func TestTestsAreStopped(t *testing.T) {
+	folder := t.TempDir()
+	write(t, folder, "room.js", room)
+	write(t, folder, "a.test.js", imports+"test('one', () => {})\ntest('two', () => {})")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	counts, err := scripttest.Run(ctx, scripttest.Options{Folder: folder}, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "stopped") || counts.Passed > 1 {
+		t.Errorf("%+v, %v", counts, err)
+	}
+}
+
 func TestWhichTestsRun(t *testing.T) {
 	const three = "test('one', () => {})\ntest('two', () => {})\ntest.skip('three', () => {})\n"
 	for _, c := range []struct {
@@ -328,12 +351,19 @@ func TestFilesOfTests(t *testing.T) {
 	write(t, folder, "room.js", room)
 	write(t, folder, "deep/b.test.ts", imports+"test('typed', async () => { const n: number = await call.Room('a').count(); expect(n).toBe(1) })")
 	write(t, folder, "bad.test.js", "import { test } from 'dotdo/test'\ntest('x', () => {")
+	write(t, folder, "top.test.js", "\nthrow new Error('at the top')")
+	write(t, folder, "none.test.js", "")
 	write(t, folder, "lib/c.test.js", "never read")
 	write(t, folder, "_d.test.js", "never read")
 	var out bytes.Buffer
 	counts, err := scripttest.Run(t.Context(), scripttest.Options{Folder: folder}, &out)
-	if err != nil || counts != (scripttest.Counts{Passed: 1, Failed: 1}) || !strings.Contains(out.String(), "bad.test.js:2:") {
+	if err != nil || counts != (scripttest.Counts{Passed: 1, Failed: 3}) {
 		t.Errorf("%+v, %v\n%s", counts, err, &out)
+	}
+	for _, want := range []string{"bad.test.js:2:", "top.test.js:2:", "at the top", "none.test.js  has no tests"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it doesn't say %q:\n%s", want, &out)
+		}
 	}
 	for _, files := range [][]string{{filepath.Join(folder, "deep")}, {filepath.Join(folder, "deep", "b.test.ts")}} {
 		if counts, err := scripttest.Run(t.Context(), scripttest.Options{Folder: folder, Files: files}, &out); err != nil || counts != (scripttest.Counts{Passed: 1}) {
