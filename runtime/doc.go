@@ -1,7 +1,7 @@
 // Package runtime has no code: it is the map of the rooms below it.
 //
 //	cmd/runtime        flags, environment, signals, and the wiring of all that follows
-//	cmd/runtime/scripttest  the tests of scripts, each with a program of its own on a clock of its own
+//	       /scripttest the tests of scripts: each a program of its own, on its own clock
 //	api                the HTTP edge: routes of the scripts, health, metrics
 //	runtime/object     durable objects: inbox, turn, commit, release, hibernation, calls, alarms
 //	runtime/script     scripts to virtual machines: bundle, load, bind, call
@@ -46,7 +46,7 @@
 //     robfig/cron has had no release since 2020 and panics on some strings.
 //   - github.com/google/uuid (script) makes crypto.randomUUID.
 //   - github.com/lxzan/gws (socket) speaks WebSocket: whole messages in, close
-//     codes and UTF-8 checked.
+//     codes and UTF-8 checked. cmd/bench and cmd/runtime/scripttest have its client.
 //   - github.com/uptrace/bun with sqlitedialect (store) has the models and the
 //     migrations, for SQLite today and PostgreSQL later.
 //   - modernc.org/sqlite (store) is SQLite without cgo.

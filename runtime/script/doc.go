@@ -17,11 +17,17 @@
 // follows it as a task until everything that it returned is settled; who waits for
 // it hears by the effect Finished, or by Outcome.Failed.
 //
+// # Tests
+//
+// A TestFile makes a TestVM for each run of one of its tests. It is a VM with the
+// module dotdo/test, of which testing.js is the author's side; what a test asks of
+// the world, its TestHost does. An Overseer times turns when their own clock stands.
+//
 // # Concurrency
 //
 // A Set is immutable and safe for concurrent use. A VM belongs to one goroutine at
-// a time. The only other goroutine is that of its watch, a timer which interrupts
-// a turn that runs too long; it is stopped at the end of every turn.
+// a time. The only other goroutine is that of its watch, a timer (or the Overseer)
+// which interrupts a turn that runs too long; it is stopped at the end of every turn.
 //
 // # What scripts see
 //

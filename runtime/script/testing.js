@@ -73,7 +73,7 @@
   }
 
   // In one line, for a list of what came.
-  const brief = (v) => show(v).replace(/,?\n\s*/g, ' ')
+  const brief = (v) => show(v).replace(/,\n\s*([\]}])/g, ' $1').replace(/\n\s*/g, ' ')
 
   const maxLines = 400 // of a value in a diff; longer ones are shown one after the other
 
