@@ -193,7 +193,14 @@ func (s *session) runOne(ctx context.Context, t one) error {
 			err = nil
 		}
 	case <-ctx.Done():
-		return errors.New("the tests were stopped") // what the test has running ends with the process
+		r.overdue.Store(true)
+		select { // what it has on disk goes with it
+		case <-ended:
+		case <-s.hung:
+		case <-last.C:
+		case <-time.After(grace):
+		}
+		return errors.New("the tests were stopped")
 	case <-s.hung:
 		err = errLost
 	case <-last.C:
