@@ -287,8 +287,6 @@ declare module 'dotdo' {
   export interface HandlerOptions {
     /** What the handler is known by. Without it, by its file and event. */
     name?: string
-    /** How often it is tried again before its event is a dead letter. */
-    maxRetries?: number
   }
 
   export interface Event<T = any> {

@@ -170,7 +170,7 @@ DO.extend({
 })
 
 $.on.Message.sent<Message>((event) => is<Message>()(event.data, true))
-$.on.Message.sent((event: Event<Message>) => is<string>()(event.data.author, true), { name: 'mentions', maxRetries: 2 })
+$.on.Message.sent((event: Event<Message>) => is<string>()(event.data.author, true), { name: 'mentions' })
 $.on.Message.sent((event) => is<any>()(event.data, true))
 $.on['*'].created(async (event) => is<Date>()(event.timestamp, true))
 $.on.Message['*']((event) => is<string[]>()(extractMentions(event.type), true))
