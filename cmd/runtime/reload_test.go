@@ -275,6 +275,27 @@ func TestAnInitThatThrowsClosesNoSocket(t *testing.T) {
 	c.want(object{"id": 3, "version": 3})
 }
 
+func TestAHandlerThatIsCutClosesNoSocket(t *testing.T) {
+	waiting := func(version int) string {
+		return strings.Replace(numbered(version), "webSocketMessage(ws, text) {",
+			"async webSocketMessage(ws, text) {\n    if (JSON.parse(text).wait) { ws.send('{\"waits\":true}'); await new Promise(() => {}) }", 1)
+	}
+	dir := folder(t, map[string]string{"room.js": waiting(1)})
+	p := start(t, programOptions{scripts: dir})
+	c, d := p.connect("/ws/a"), p.connect("/ws/a")
+	c.send(object{"wait": true})
+	c.want(object{"waits": true})
+	save(t, filepath.Join(dir, "room.js"), waiting(2))
+	p.becomes("/version/b", "v2")
+	d.send(object{"id": 1}) // the room takes it with the old scripts, or the new ones
+	d.want(object{"id": 1})
+	p.becomes("/version/a", "v2")
+	c.send(object{"id": 2})
+	c.want(object{"id": 2, "version": 2})
+	d.send(object{"id": 3})
+	d.want(object{"id": 3, "version": 2})
+}
+
 func TestAJSONLogHasFields(t *testing.T) {
 	dir := folder(t, map[string]string{"room.js": numbered(1)})
 	p := launch(t, programOptions{scripts: dir, data: t.TempDir(), flags: []string{"--log=json"}})

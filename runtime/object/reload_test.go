@@ -39,7 +39,7 @@ export default DO.extend({
   },
   never() { return never },
 })
-$.on.A.b(() => never)
+$.on.A.b(() => $.Room('x').never())
 `
 
 func version(n int) string { return strings.ReplaceAll(reloading, "VERSION", fmt.Sprint(n)) }
@@ -92,6 +92,7 @@ func TestAnIdleObjectMovesToTheNewScriptsAtOnce(t *testing.T) {
 		reload(t, n, version(2))
 		awake(t, n, 0, 0) // the old VMs are gone, and their memory
 		wants(t, n, "a", "/version/a", "2")
+		wants(t, n, "c", "/version/c", "2") // not of a VM that was ready
 	})
 }
 
@@ -222,16 +223,17 @@ func TestTheNewScriptsSeeWhatTheOldOnesWrote(t *testing.T) {
 
 func TestAHandlerThatIsCutIsTriedAgain(t *testing.T) {
 	inReload(t, func(t *testing.T, n *object.Node) {
-		deliver := func(handler string) <-chan error {
+		deliver := func(file, handler string) <-chan error {
 			done := make(chan error, 1)
-			n.Deliver(store.Delivery{Seq: 1, Kind: store.EventDelivery, Target: key.Key{Type: script.HandlerNoun, ID: "a.js"},
+			n.Deliver(store.Delivery{Seq: 1, Kind: store.EventDelivery, Target: key.Key{Type: script.HandlerNoun, ID: file},
 				Handler: handler, Type: "A.b", Data: []byte("1")}, func(err error) { done <- err })
 			synctest.Wait()
 			return done
 		}
-		running := deliver("a.js#A.b")
+		running := deliver("a.js", "a.js#A.b")
 		reload(t, n, version(2)+"\n$.on.A.b(() => {}, { name: 'new' })")
-		late := deliver("new") // waits: the VM that is there doesn't know it
+		late := deliver("a.js", "new") // waits: the VM that is there doesn't know it
+		moved := deliver("b.js", "new")
 		time.Sleep(499 * time.Millisecond)
 		select {
 		case err := <-running:
@@ -248,8 +250,11 @@ func TestAHandlerThatIsCutIsTriedAgain(t *testing.T) {
 		if err := <-late; err != nil {
 			t.Errorf("the new handler: %v", err)
 		}
+		if err := <-moved; err != nil {
+			t.Errorf("the handler that was in another file: %v", err)
+		}
 		reload(t, n, version(3))
-		if err := <-deliver("new"); !errors.As(err, &e) || !e.IsPermanent() {
+		if err := <-deliver("a.js", "new"); !errors.As(err, &e) || !e.IsPermanent() {
 			t.Errorf("the handler that is gone: %v", err)
 		}
 	})

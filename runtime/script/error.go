@@ -138,6 +138,7 @@ func (vm *VM) errorOf(v goja.Value) *Error {
 	} else {
 		e.Message = "thrown: an object without a message"
 	}
+	_ = vm.rt.Try(func() { e.runtime = o.GetSymbol(reloadedMark) != nil })
 	if pos, ok := vm.stringProperty(o, "position"); ok { // of a call that failed elsewhere
 		e.setPosition(pos)
 		e.Remote = e.File != ""
@@ -218,6 +219,9 @@ func (e *Error) fromFrames(frames []goja.StackFrame) {
 	e.Stack = strings.Join(lines, "\n")
 }
 
+// reloadedMark is on errors that the runtime made because scripts were replaced.
+var reloadedMark = goja.NewSymbol("reloaded")
+
 // stringProperty reads a string property; a getter that throws counts as none.
 func (vm *VM) stringProperty(o *goja.Object, name string) (s string, ok bool) {
 	ex := vm.rt.Try(func() {
@@ -253,6 +257,9 @@ func (vm *VM) describe(v goja.Value) string {
 // stack, as there is none here.
 func (vm *VM) errorValue(e *Error) goja.Value {
 	o := vm.newError(e.Name, e.Message)
+	if e.runtime && e.Name == ReloadedError { // whoever fails for it has not failed by itself
+		must(o.DefineDataPropertySymbol(reloadedMark, vm.rt.ToValue(true), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE))
+	}
 	if p := e.Position(); p != "" {
 		stack := strings.Split(e.Stack, "\n")
 		if frame, _ := moveFrame(stack[0], 0); frame == "" {
