@@ -139,6 +139,7 @@ func TestWhatAScriptAwaitsRejectsWithReloaded(t *testing.T) {
 		if got := <-caught; got.text != "Reloaded" || got.took != 500*time.Millisecond {
 			t.Errorf("%+v, want Reloaded after half a second", got)
 		}
+		synctest.Wait() // both move at the same moment
 		wants(t, n, "a", "/version/a", "2")
 		wants(t, n, "b", "/version/b", "2")
 		// Whoever has moved, and calls one who is about to.
