@@ -42,6 +42,14 @@
 // more makes VMs ahead of the next wakes, and two watch the clock. A fetch has one
 // that belongs to the Node.
 //
+// # Reloading
+//
+// An activation runs the set of scripts that it began with. Node.Reload gives the
+// node another one: each object that is awake looks between two turns whether it
+// can drop its activation, as in hibernation, and has to after a while. The set
+// that a node has decides what is done with events: who wants them, and who
+// handles what is sent.
+//
 // # Hibernation
 //
 // An activation that nothing pins is dropped after Config.HibernateAfter without

@@ -27,7 +27,8 @@
 //
 // A Set is immutable and safe for concurrent use. A VM belongs to one goroutine at
 // a time. The only other goroutine is that of its watch, a timer (or the Overseer)
-// which interrupts a turn that runs too long; it is stopped at the end of every turn.
+// which interrupts a turn that runs too long; it is stopped at the end of every turn. A
+// Watcher has a goroutine of its own until Close.
 //
 // # What scripts see
 //

@@ -318,13 +318,17 @@ func (s *Set) Routes() []Route { return s.routes }
 // Handlers lists the event handlers.
 func (s *Set) Handlers() []Handler { return s.handlers }
 
-// Handler returns the event handler of a name.
+// Handler returns what takes the deliveries of a name: an event handler, or what
+// runs at certain times.
 func (s *Set) Handler(name string) (Handler, bool) {
-	i := slices.IndexFunc(s.handlers, func(h Handler) bool { return h.Name == name })
-	if i < 0 {
-		return Handler{}, false
+	if i := slices.IndexFunc(s.handlers, func(h Handler) bool { return h.Name == name }); i >= 0 {
+		return s.handlers[i], true
 	}
-	return s.handlers[i], true
+	if i := slices.IndexFunc(s.schedules, func(each Schedule) bool { return each.Name == name }); i >= 0 {
+		each := s.schedules[i]
+		return Handler{Name: each.Name, File: each.File, Object: each.Object}, true
+	}
+	return Handler{}, false
 }
 
 // HandlersOf lists the handlers that take events of a type, Noun.verb.
