@@ -323,7 +323,7 @@ func (n *Node) Deliver(d store.Delivery, done func(error)) {
 // handler finds who handles an event by now: its script may have another name
 // than when the event was sent.
 func (n *Node) handler(d store.Delivery) (script.Handler, bool) {
-	if d.Kind != store.EventDelivery {
+	if d.Kind != store.EventDelivery && d.Kind != store.ScheduleDelivery {
 		return script.Handler{}, false
 	}
 	return n.Scripts().Handler(d.Handler)

@@ -60,6 +60,7 @@ func newWorld(set *script.Set, log *slog.Logger) (w *world, err error) {
 	if err := w.events.Start(ctx); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
+	w.node.Start()
 	w.serving.Go(func() { _ = w.http.Serve(w.listener) }) // ends with http.ErrServerClosed
 	return w, nil
 }
