@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds every wait of these tests; it is reached only by a failing one.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // system is a whole program in the test's process: scripts, store, sockets,
 // objects and the edge, on a port of its own.

@@ -297,6 +297,7 @@ func (act *activation) Hung() {
 			r.refuse(errBroken())
 		}
 	}
+	o.flush()
 	for s := range o.hub.All() {
 		s.Close(closeInternalError, "the room is out of service")
 	}

@@ -115,6 +115,7 @@ func (e *closedEvent) enter(o *Object, act *activation) {
 		id := act.newTask("webSocketError", nil)
 		o.settle(act, act.vm.Failed(id, client{e.socket}, fmt.Sprintf("the WebSocket was closed with %d: %s", e.code, e.reason)), nil)
 		act.limit(id, lingering)
+		o.flush()
 		o.handle(e) // in a new activation, if that turn has cost this one
 		return
 	}

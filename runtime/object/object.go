@@ -263,6 +263,7 @@ func (o *Object) handle(e event) {
 		o.act = newActivation(o)
 		o.bootError = nil
 		o.settle(o.act, o.act.vm.Boot(o.act.newTask("init", nil)), nil)
+		o.flush()         // what was released doesn't wait for a turn
 		if o.act == nil { // the scripts failed to load, or init threw
 			e.refuse(o.bootError)
 			return

@@ -12,6 +12,8 @@ const (
 	waveSize = 500
 	// waveEnd is how long none of them may come for the wave to be over.
 	waveEnd = 2 * time.Second
+	// waveMax is how long one may last before it counts as over all the same.
+	waveMax = time.Minute
 )
 
 // wave gives memory back to the system after many sockets were accepted or many
@@ -22,6 +24,7 @@ type wave struct {
 
 	mu      sync.Mutex
 	size    int
+	begun   time.Time
 	last    time.Time
 	timer   *time.Timer // nil while there is no wave
 	closed  bool
@@ -37,6 +40,7 @@ func (w *wave) rise() {
 	}
 	w.last = time.Now()
 	if w.timer == nil {
+		w.begun = w.last
 		w.running.Add(1)
 		w.timer = time.AfterFunc(waveEnd, w.look)
 	}
@@ -47,7 +51,7 @@ func (w *wave) look() {
 	defer w.running.Done()
 	w.mu.Lock()
 	quiet := time.Since(w.last)
-	if w.closed || quiet < waveEnd {
+	if w.closed || quiet < waveEnd && time.Since(w.begun) < waveMax {
 		if !w.closed {
 			w.running.Add(1)
 			w.timer = time.AfterFunc(waveEnd-quiet, w.look)

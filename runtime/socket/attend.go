@@ -72,7 +72,7 @@ func (s *Socket) feedAll(data []byte) *ending {
 func (s *Socket) farewell(kind endKind) {
 	conn := s.line.conn
 	s.mu.Lock()
-	for s.out != nil && s.out.writing {
+	for s.out != nil && (s.out.writing || s.out.corked && len(s.out.queue) > 0 && !s.dead) {
 		s.line.changed.Wait()
 	}
 	s.mu.Unlock()
@@ -82,6 +82,7 @@ func (s *Socket) farewell(kind endKind) {
 	_ = conn.Close() // over either way
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.gone = true
 	s.endDue()
 }
 

@@ -95,6 +95,7 @@ func (s *Socket) overdue(timer **time.Timer) {
 		if s.state <= Open {
 			s.startClose(CodePolicy, ReasonSlowMessage)
 		}
+		s.watch() // the other times
 	default:
 		s.watch()
 	}

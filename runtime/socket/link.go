@@ -105,11 +105,8 @@ func violationOf(code uint16) *ending {
 type events struct{}
 
 func (events) OnOpen(*gws.Conn)         {}
-func (events) OnPong(*gws.Conn, []byte) {} // that bytes came was noted already
-
-func (events) OnPing(conn *gws.Conn, payload []byte) {
-	conn.NetConn().(*link).socket.Send(encode(opPong, payload))
-}
+func (events) OnPing(*gws.Conn, []byte) {} // pings and pongs don't come here
+func (events) OnPong(*gws.Conn, []byte) {}
 
 func (events) OnMessage(conn *gws.Conn, message *gws.Message) {
 	s := conn.NetConn().(*link).socket

@@ -4,10 +4,12 @@ package socket
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -211,4 +213,44 @@ func TestFlushSeesOutAPeerThatHasClosed(t *testing.T) {
 	p.wantClose(4000, "")
 	p.wantEnd()
 	eventually(t, "its place is free", func() bool { return site.sockets.Len() == 0 })
+}
+
+func TestTheQueueOfTheWorkersStaysAsLongAsItIs(t *testing.T) {
+	var p pool
+	p.init()
+	p.max = 0 // nobody works but this test
+	p.push(job{})
+	for range 100_000 {
+		p.push(job{})
+		if _, ok := p.next(); !ok {
+			t.Fatal("closed")
+		}
+	}
+	if n := cap(p.jobs); n > 1024 {
+		t.Errorf("room for %d jobs, where 2 wait at most", n)
+	}
+}
+
+// The peer of a small send buffer that takes all it is sent is not stalled.
+func TestWritesBeforeTheOneThatWaitsAreProgress(t *testing.T) {
+	site := newSite(t, Config{MaxQueued: 64 << 20}, nil)
+	p, s := site.dial(t)
+	s.mu.Lock()
+	_ = syscall.SetsockoptInt(int(s.fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, 4096)
+	s.mu.Unlock()
+	fill(t, s)
+	s.mu.Lock()
+	for range 2000 {
+		s.enqueue(NewFrame(false, make([]byte, 500)))
+	}
+	s.due.write = 1 // as good as over
+	s.mu.Unlock()
+	eventually(t, "its time was put off", func() bool {
+		if _, err := io.CopyN(io.Discard, p.in, 10_000); err != nil {
+			t.Fatal(err)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.due == nil || s.due.write > 1
+	})
 }

@@ -85,6 +85,11 @@ func (p *pool) next() (job, bool) {
 			p.jobs = nil
 		}
 	}
+	if p.head > 64 && p.head > len(p.jobs)/2 {
+		n := copy(p.jobs, p.jobs[p.head:])
+		clear(p.jobs[n:])
+		p.jobs, p.head = p.jobs[:n], 0
+	}
 	return j, true
 }
 

@@ -20,6 +20,8 @@ type input struct {
 	held    []byte // of the stream, not parsed yet
 	parts   []byte // what there is of a message in fragments, in clear
 	opcode  byte   // of that message's first fragment; 0: there is none
+	whole   bool   // a message ended in what was looked at last
+	skip    uint64 // bytes to come of a frame that nobody wants any more
 	ready   bool   // held was not looked at to its end, because the owner has a message
 	charged int    // of the server's budget
 }
@@ -53,7 +55,7 @@ func (s *Socket) feed(data []byte) *ending {
 		in.held = append(in.held, data...)
 		data = in.held
 	}
-	in.ready = false
+	in.ready, in.whole = false, false
 	rest, end := s.consume(in, data)
 	if end != nil {
 		return end
@@ -61,10 +63,8 @@ func (s *Socket) feed(data []byte) *ending {
 	switch {
 	case len(rest) == 0:
 		in.held = nil
-	case !held || len(rest) < len(data)/2:
+	case !held || len(rest) < len(data): // what is done with shall not stay behind it
 		in.held = slices.Clone(rest)
-	default:
-		in.held = rest
 	}
 	if s.in == nil {
 		if in.empty() {
@@ -73,35 +73,51 @@ func (s *Socket) feed(data []byte) *ending {
 		kept := fresh
 		s.in = &kept
 	}
-	s.account()
-	return nil
+	return s.account()
 }
 
-func (in *input) empty() bool { return len(in.held) == 0 && in.opcode == 0 }
+func (in *input) empty() bool { return len(in.held) == 0 && in.opcode == 0 && in.skip == 0 }
 
 // account bounds what the input holds in bytes and in time, and ends one that
 // holds nothing.
-func (s *Socket) account() {
+func (s *Socket) account() *ending {
 	in, srv := s.in, s.server
-	size := max(cap(in.held)+cap(in.parts)-freeHeld, 0)
-	grown := size - in.charged
-	total := srv.held.Add(int64(grown))
-	in.charged = size
+	total, grown := s.charge()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if in.whole && s.due != nil { // what is begun is another one
+		s.due.message = 0
+	}
 	if in.opcode != 0 || len(in.held) > 0 && !in.ready {
 		s.limitMessage()
-	} else if s.due != nil && s.due.message != 0 {
+	} else if s.due != nil {
 		s.due.message = 0
 		s.watch()
 	}
-	if grown > 0 && total > int64(srv.config.MaxHeld) && s.state == Open {
+	if grown && total > int64(srv.config.MaxHeld) && s.state == Open {
 		srv.stats.overBudget.Add(1)
 		s.startClose(CodeTryLater, ReasonBusy)
+		s.mu.Unlock()
+		rest, end := s.consume(in, in.held) // keeps nothing now
+		s.mu.Lock()
+		if end != nil {
+			return end
+		}
+		in.held = slices.Clone(rest)
+		s.charge()
 	}
 	if in.empty() {
 		s.forget()
 	}
+	return nil
+}
+
+// charge takes what the input holds from the budget, or gives it back.
+func (s *Socket) charge() (total int64, grown bool) {
+	size := max(cap(s.in.held)+cap(s.in.parts)-freeHeld, 0)
+	more := size - s.in.charged
+	s.in.charged = size
+	return s.server.held.Add(int64(more)), more > 0
 }
 
 // forget gives back what the input holds.
@@ -113,10 +129,19 @@ func (s *Socket) forget() {
 }
 
 // consume gives the parser what is whole in data, frame by frame, until the owner
-// has a message or data ends within a frame. It returns what is left.
+// has a message or data ends within a frame. It returns what is left. Once we have
+// closed, nobody wants messages: their frames are passed over, and nothing of them
+// is kept.
 func (s *Socket) consume(in *input, data []byte) (rest []byte, end *ending) {
 	srv := s.server
+	unwanted := s.State() != Open
 	for len(data) > 0 {
+		if in.skip > 0 {
+			n := min(in.skip, uint64(len(data)))
+			in.skip -= n
+			data = data[n:]
+			continue
+		}
 		h, whole := parseHeader(data)
 		if !whole {
 			break
@@ -129,6 +154,11 @@ func (s *Socket) consume(in *input, data []byte) (rest []byte, end *ending) {
 			return nil, s.parseWrong(data[:h.size])
 		}
 		size := h.size + int(h.length)
+		if unwanted && !h.control() {
+			srv.stats.framesIn.Add(1)
+			in.parts, in.opcode, in.skip = nil, 0, uint64(size)
+			continue
+		}
 		if len(data) < size {
 			break
 		}
@@ -137,6 +167,8 @@ func (s *Socket) consume(in *input, data []byte) (rest []byte, end *ending) {
 		data = data[size:]
 		switch {
 		case h.opcode() == opPong: // what it says is nothing to anybody
+		case h.opcode() == opPing:
+			s.Send(encode(opPong, h.unmask(frame)))
 		case h.control():
 			end = s.parse(frame)
 		default:
@@ -157,7 +189,7 @@ func (s *Socket) consume(in *input, data []byte) (rest []byte, end *ending) {
 func (s *Socket) full() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.paused()
+	return s.paused() || s.dead
 }
 
 // parseData parses a data frame. Fragments are put together here, because the
@@ -167,6 +199,7 @@ func (s *Socket) parseData(in *input, h header, frame []byte) *ending {
 	first := h.opcode() != 0
 	switch {
 	case first && in.opcode == 0 && h.fin():
+		in.whole = true
 		return s.parse(frame)
 	case first && in.opcode != 0: // a message within a message
 		return s.parseWrong(append(clientFrame(in.opcode, nil), frame...))
@@ -184,7 +217,7 @@ func (s *Socket) parseData(in *input, h header, frame []byte) *ending {
 		return nil
 	}
 	message := clientFrame(0x80|in.opcode, in.parts)
-	in.parts, in.opcode = nil, 0
+	in.parts, in.opcode, in.whole = nil, 0, true
 	return s.parse(message)
 }
 

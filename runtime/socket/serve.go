@@ -138,9 +138,11 @@ func (s *Socket) serve(buf []byte, mayRead bool) {
 			s.arm()
 			return
 		}
+		s.cork() // pongs and auto-responses to what came together go together
 		s.mu.Unlock()
 		end = s.feed(data)
 		s.mu.Lock()
+		s.uncork()
 	}
 }
 
@@ -219,6 +221,7 @@ func (s *Socket) arm() {
 // release closes the descriptor of a parked socket, of which nothing is left to
 // be done. s.mu is held.
 func (s *Socket) release() {
+	s.gone = true
 	s.server.poller.drop(s.fd)
 	s.fd = -1
 	s.discard(0)

@@ -175,7 +175,6 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	for n, more := 0, true; more; n++ {
 		open, more = srv.sockets.chunk(n, open)
 	}
-	poller := srv.poller
 	srv.mu.Unlock()
 	<-srv.sweepDone
 
@@ -198,6 +197,9 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 		<-gone
 		err = ctx.Err()
 	}
+	srv.mu.Lock()
+	poller := srv.poller // an upgrade may have made it meanwhile
+	srv.mu.Unlock()
 	if poller != nil {
 		poller.close()
 	}

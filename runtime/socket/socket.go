@@ -60,6 +60,7 @@ type Socket struct {
 	told      bool // the owner knows of the end
 	half      bool // parked: our half of the connection is shut
 	dead      bool // cut
+	gone      bool // nothing is left to be done for it
 }
 
 // ID is unique within the Server, of which a process has one, and ascends in
@@ -198,7 +199,7 @@ func (s *Socket) cut(why string) {
 
 // cutLocked is cut; s.mu is held. Whoever serves the socket sees to the rest.
 func (s *Socket) cutLocked(why string) {
-	if s.dead {
+	if s.dead || s.gone {
 		return
 	}
 	s.dead = true

@@ -89,6 +89,9 @@ func (s *Socket) uncork() {
 	s.out.corked = false
 	s.flush()
 	s.settle()
+	if s.line != nil {
+		s.line.changed.Broadcast()
+	}
 	if s.told {
 		s.linger() // a parked socket; it has waited for this
 	}
@@ -134,6 +137,7 @@ func (s *Socket) flush() {
 		}
 		return
 	}
+	progress := false
 	for s.out != nil && len(s.out.queue) > 0 {
 		data, joined := s.batch()
 		n, err := s.tryWrite(data)
@@ -144,9 +148,10 @@ func (s *Socket) flush() {
 			return
 		}
 		if n < len(data) {
-			s.awaitWritable(n > 0)
+			s.awaitWritable(progress || n > 0)
 			return
 		}
+		progress = true
 	}
 	s.settle()
 }
