@@ -185,8 +185,10 @@ func scriptsError(folder string, err error) error {
 	if e.File != "" {
 		text = filepath.Join(folder, text)
 	}
-	if e.Stack != "" {
-		text += "\n" + e.Stack
+	for _, more := range []string{e.Frame(), e.Stack} {
+		if more != "" {
+			text += "\n" + more
+		}
 	}
 	return errors.New(text)
 }

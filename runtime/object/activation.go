@@ -154,12 +154,12 @@ func (act *activation) sweep(o *Object) {
 
 func (act *activation) abandon(id script.TaskID) {
 	o := act.object
+	err := act.vm.TaskError(id, script.TimeoutError, "no result within %v: a promise of the handler is not settled", taskTimeout)
 	o.dropSockets(act.vm.Abandon(id))
 	r := act.takeReplier(id)
 	if r == nil {
 		return
 	}
-	err := script.NewError(script.TimeoutError, "no result within %v: a promise of the handler is not settled", taskTimeout)
 	act.ScriptError("pending handler", err)
 	if c, ok := r.(*callEvent); ok {
 		c.trip.finished(c.op, nil, err)
@@ -189,10 +189,10 @@ func (act *activation) startTimer(id int64, d time.Duration, c completion) {
 }
 
 // limitBoot fails the activation if init is not through in time.
-func (act *activation) limitBoot() {
+func (act *activation) limitBoot(id script.TaskID) {
 	act.after(func(o *Object) {
 		if !act.vm.Booted() {
-			err := script.NewError(script.TimeoutError, "init took longer than %v", taskTimeout)
+			err := act.vm.TaskError(id, script.TimeoutError, "init took longer than %v", taskTimeout)
 			act.ScriptError("init", err)
 			o.drop(act, err)
 		}
@@ -308,6 +308,7 @@ func (act *activation) Log() *slog.Logger {
 }
 
 func (act *activation) ScriptError(kind string, err *script.Error) {
+	err.Reported = true
 	n := act.object.node
 	attrs := []any{"object", act.object.key.String(), "event", kind, "error", err.Error()}
 	if err.Stack != "" {

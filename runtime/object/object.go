@@ -262,7 +262,8 @@ func (o *Object) handle(e event) {
 	if o.act == nil {
 		o.act = newActivation(o)
 		o.bootError = nil
-		o.settle(o.act, o.act.vm.Boot(o.act.newTask("init", nil)), nil)
+		id := o.act.newTask("init", nil)
+		o.settle(o.act, o.act.vm.Boot(id), nil)
 		o.flush()         // what was released doesn't wait for a turn
 		if o.act == nil { // the scripts failed to load, or init threw
 			e.refuse(o.bootError)
@@ -270,7 +271,7 @@ func (o *Object) handle(e event) {
 		}
 		if o.act.vm.Blocked() { // init goes on: the event stays first in line
 			o.act.booting = e
-			o.act.limitBoot()
+			o.act.limitBoot(id)
 			return
 		}
 	}
@@ -305,7 +306,7 @@ func (o *Object) settle(act *activation, out script.Outcome, origin event) {
 		if out.Kind == "" {
 			out.Kind = act.kind
 		}
-		if !out.Err.Remote {
+		if !out.Err.Remote && !out.Err.ByCaller {
 			act.ScriptError(out.Kind, out.Err)
 		}
 		for _, id := range out.Rejected {

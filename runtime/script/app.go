@@ -1,7 +1,6 @@
 package script
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/dop251/goja"
@@ -309,10 +308,18 @@ func (vm *VM) forgotten(r *route) *goja.Object {
 		route = "use " + r.path
 	}
 	e := vm.newError("Error", route+": Context is not finalized. Did you forget to return a Response, or to await next()?")
-	if p := r.at.Position(); p.Filename != "" {
-		vm.setStack(e, fmt.Sprintf("at %s:%d:%d", p.Filename, p.Line, p.Column+1))
+	if p := r.position(); p != "" {
+		vm.setStack(e, "at "+p)
 	}
 	return e
+}
+
+// position is where a script registered the route.
+func (r *route) position() string {
+	if p := r.at.Position(); p.Filename != "" {
+		return p.String()
+	}
+	return ""
 }
 
 // splitURL returns the path and the query of an absolute URL, as they are

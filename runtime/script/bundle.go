@@ -117,7 +117,11 @@ func bundle(folder string, files []string) (code map[string]string, folders []st
 		if err != nil {
 			return nil, nil, err
 		}
-		code[strings.TrimSuffix(filepath.ToSlash(rel), ".js")] = string(out.Contents)
+		text, err := countFromOne(string(out.Contents))
+		if err != nil {
+			return nil, nil, err
+		}
+		code[strings.TrimSuffix(filepath.ToSlash(rel), ".js")] = text
 	}
 	folders, err = inputFolders(abs, result.Metafile)
 	return code, folders, err
@@ -145,7 +149,7 @@ func bundleError(messages []api.Message) *Error {
 	e := &Error{Name: "SyntaxError", Message: m.Text}
 	if loc := m.Location; loc != nil {
 		e.File, e.Line, e.Column = filepath.ToSlash(loc.File), loc.Line, loc.Column+1
-		e.Stack = codeFrame(loc.Line, loc.Column+1, loc.LineText) // the line may be the empty one at the end
+		e.frame = codeFrame(loc.Line, loc.Column+1, loc.LineText) // the line may be the empty one at the end
 	}
 	if n := len(messages) - 1; n > 0 {
 		e.Message += fmt.Sprintf(" (and %d more)", n)

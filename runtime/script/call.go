@@ -131,7 +131,7 @@ func (vm *VM) addOp(c *pendingCall, target key.Key, path []string, isCall bool, 
 		vm.settleCall(c, nil, vm.newError("Error", hopsMessage))
 		return
 	}
-	op := Op{ID: c.id, Path: path, Call: isCall}
+	op := Op{ID: c.id, Path: path, Call: isCall, At: c.position}
 	bytes := 0
 	for i, a := range args {
 		arg := Arg{}
@@ -241,6 +241,11 @@ func (vm *VM) Settle(id int64, value []byte, failure *Error) Outcome {
 			return
 		}
 		if failure != nil {
+			if failure.File == "" { // then the call's own place says most
+				at := *failure
+				at.setPosition(c.position)
+				failure = &at
+			}
 			vm.settleCall(c, nil, vm.errorValue(failure))
 			return
 		}
@@ -263,11 +268,22 @@ func (vm *VM) settleCall(c *pendingCall, value, err goja.Value) {
 		done(value, err)
 	}
 	if err != nil && !c.awaited {
-		e := vm.errorOf(err)
+		vm.turn.unheard = append(vm.turn.unheard, c)
+	}
+}
+
+// reportUnheard logs the calls that failed in this turn, and whose results nobody
+// has asked for.
+func (vm *VM) reportUnheard() {
+	for _, c := range vm.turn.unheard {
+		if c.awaited {
+			continue
+		}
+		e := vm.errorOf(c.err)
 		if e.File == "" {
 			e.setPosition(c.position)
 		}
-		if !e.Remote || vm.test != nil {
+		if (!e.Remote || vm.test != nil) && !e.same(vm.turn.err) {
 			vm.host.ScriptError("unhandled rejection of a call", e)
 		}
 	}
@@ -304,6 +320,7 @@ type Incoming struct {
 	Delivery int64 // position in the outbox of a durable call; 0 if it's live
 	Path     []string
 	Call     bool
+	At       string            // where a script made it; "" of a live call: its maker knows
 	Args     []json.RawMessage // encoded
 }
 
@@ -311,6 +328,9 @@ type Incoming struct {
 func (vm *VM) Call(id TaskID, in Incoming) Outcome {
 	return vm.run(func() {
 		t := &task{id: id, kind: "call", hops: in.Hops, delivery: in.Delivery}
+		if len(in.Path) > 0 {
+			t.method = in.Path[0]
+		}
 		t.finish = func(t *task) {
 			if in.Delivery != 0 {
 				vm.finishDelivery(t)
@@ -319,7 +339,10 @@ func (vm *VM) Call(id TaskID, in Incoming) Outcome {
 			f := Finished{Task: t.id}
 			if t.result != nil && !goja.IsUndefined(t.result) {
 				data, err := vm.encode(t.result, maxCallValue)
-				vm.check(err)
+				if err != nil {
+					cause := vm.toError(err)
+					vm.throwError(cause.Name, "the result of %s cannot be sent: %s", t.method, cause.Message)
+				}
 				f.Value = data
 			}
 			vm.collect(f, len(f.Value))
@@ -340,7 +363,9 @@ func (vm *VM) Call(id TaskID, in Incoming) Outcome {
 func (vm *VM) reach(in Incoming) (goja.Value, error) {
 	typ := vm.host.Key().Type
 	unknown := func(message string) error {
-		return &Error{Name: "TypeError", Message: message, Permanent: true}
+		e := &Error{Name: "TypeError", Message: message, Permanent: true, ByCaller: in.Delivery == 0}
+		e.setPosition(in.At)
+		return e
 	}
 	if len(in.Path) == 0 {
 		return nil, unknown("a call without a name")
@@ -413,7 +438,7 @@ func DecodeCall(d store.Delivery) (Incoming, error) {
 	if err := json.Unmarshal(d.Data, &op); err != nil {
 		return Incoming{}, err
 	}
-	in := Incoming{Hops: d.Hops, Delivery: d.Seq, Path: op.Path, Call: op.Call}
+	in := Incoming{Hops: d.Hops, Delivery: d.Seq, Path: op.Path, Call: op.Call, At: op.At}
 	for _, a := range op.Args {
 		in.Args = append(in.Args, a.Value)
 	}

@@ -51,7 +51,7 @@ func consoleMethod(level slog.Level) method {
 func (vm *VM) caller() string {
 	f := vm.callerFrame()
 	if p := f.Position(); p.Filename != "" && p.Line > 0 {
-		return fmt.Sprintf("%s:%d:%d", p.Filename, p.Line, p.Column+1)
+		return fmt.Sprintf("%s:%d:%d", p.Filename, p.Line, p.Column)
 	}
 	return ""
 }
@@ -60,7 +60,7 @@ func (vm *VM) caller() string {
 // the source map, so who may not need it keeps the frame.
 func (vm *VM) callerFrame() goja.StackFrame {
 	for _, f := range vm.rt.CaptureCallStack(8, nil) {
-		if name := f.SrcName(); name != "" && !strings.HasPrefix(name, "<") {
+		if inScript(f.SrcName()) {
 			return f
 		}
 	}

@@ -83,7 +83,7 @@ func TestConsoleShowsErrors(t *testing.T) {
 	}
 	in := inspector{vm: vm}
 	in.value(v)
-	if got, want := string(in.out), "[{e: RangeError: mine {code: 5}\nat a.js:1:12\ncause: Error: why\nat a.js:1:44}]"; got != want {
+	if got, want := string(in.out), "[{e: RangeError: mine {code: 5}\nat a.js:1:11\ncause: Error: why\nat a.js:1:43}]"; got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
 }

@@ -18,15 +18,21 @@ func (s *Set) discover(m *module) error {
 	vm := s.newVM(nil)
 	vm.found = m
 	var part *goja.Object
+	member := "" // that is looked at
 	out := vm.run(func() {
 		part = vm.partOf(m, vm.load(m))
 		if part == nil {
 			return
 		}
 		m.hasPart = true
-		vm.discoverMembers(m, part)
+		for _, member = range part.GetOwnPropertyNames() {
+			vm.discoverMember(m, part, member)
+		}
 	})
 	if out.Err != nil {
+		if out.Err.File == "" {
+			out.Err.setPosition(m.positions[member])
+		}
 		return withFile(out.Err, m.file)
 	}
 	if part == nil || !slices.Contains(m.hooks, "onRequest") {
@@ -43,6 +49,13 @@ func (s *Set) discover(m *module) error {
 		return withFile(out.Err, m.file)
 	}
 	return m.discoverRoutes(vm.app.host.(*app))
+}
+
+// errorf makes an error about a route, where it was registered.
+func (r *route) errorf(m *module, format string, args ...any) *Error {
+	e := &Error{Name: "Error", Message: fmt.Sprintf(format, args...)}
+	e.setPosition(r.position())
+	return withFile(e, m.file)
 }
 
 // discoveryClass stands where baseClass is in an object's VM: there is an app,
@@ -72,29 +85,27 @@ func withFile(e *Error, file string) *Error {
 	return e
 }
 
-func (vm *VM) discoverMembers(m *module, part *goja.Object) {
-	for _, name := range part.GetOwnPropertyNames() {
-		switch {
-		case name == "$type":
-			m.noun = vm.metaString(name, part.Get(name))
-			if !key.ValidType(m.noun) || m.noun == HandlerNoun {
-				vm.throwType("$type: %q cannot be a noun: a capital letter, then letters and digits", m.noun)
-			}
-		case name == "indexes":
-			m.indexes = vm.indexes(part.Get(name))
-		case slices.Contains(lifecycle, name):
-			if _, ok := goja.AssertFunction(part.Get(name)); !ok {
-				vm.throwType("%s must be a method", name)
-			}
-			m.hooks = append(m.hooks, name)
-		case slices.Contains(reservedMembers, name):
-			vm.throwType("%s belongs to every object: a part cannot define it", name)
-		default:
-			m.members = append(m.members, name)
-			for _, hook := range lifecycle {
-				if strings.EqualFold(name, hook) {
-					vm.set.options.Log.Warn("a method is never called by the runtime: its name is misspelt?", "file", m.file, "method", name, "meant", hook)
-				}
+func (vm *VM) discoverMember(m *module, part *goja.Object, name string) {
+	switch {
+	case name == "$type":
+		m.noun = vm.metaString(name, part.Get(name))
+		if !key.ValidType(m.noun) || m.noun == HandlerNoun {
+			vm.throwType("$type: %q cannot be a noun: a capital letter, then letters and digits", m.noun)
+		}
+	case name == "indexes":
+		m.indexes = vm.indexes(part.Get(name))
+	case slices.Contains(lifecycle, name):
+		if _, ok := goja.AssertFunction(part.Get(name)); !ok {
+			vm.throwType("%s must be a method", name)
+		}
+		m.hooks = append(m.hooks, name)
+	case slices.Contains(reservedMembers, name):
+		vm.throwType("%s belongs to every object: a part cannot define it", name)
+	default:
+		m.members = append(m.members, name)
+		for _, hook := range lifecycle {
+			if strings.EqualFold(name, hook) {
+				vm.set.options.Log.Warn("a method is never called by the runtime: its name is misspelt?", "file", m.file, "method", name, "meant", hook)
 			}
 		}
 	}
@@ -129,8 +140,7 @@ func (m *module) discoverRoutes(a *app) error {
 		}
 		for _, reserved := range reservedPaths {
 			if r.path == reserved || strings.HasPrefix(r.path, reserved+"/") {
-				return &Error{Name: "Error", File: m.file, Line: 1, Column: 1,
-					Message: fmt.Sprintf("the route %s %s is the runtime's own", r.method, r.path)}
+				return r.errorf(m, "the route %s %s is the runtime's own", r.method, r.path)
 			}
 		}
 		route := &Route{Method: r.method, Path: r.path, Noun: m.noun, File: m.file, pattern: r.pattern}
@@ -146,8 +156,7 @@ func (m *module) discoverRoutes(a *app) error {
 			if err == nil {
 				err = errors.New("the noun is reserved")
 			}
-			return &Error{Name: "Error", File: m.file, Line: 1, Column: 1,
-				Message: fmt.Sprintf("the route %s %s leads to no noun: %v", r.method, r.path, err)}
+			return r.errorf(m, "the route %s %s leads to no noun: %v", r.method, r.path, err)
 		}
 		m.routes = append(m.routes, route)
 	}

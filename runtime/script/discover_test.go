@@ -65,18 +65,18 @@ func TestIndexes(t *testing.T) {
 			continue
 		}
 		var e *Error
-		if !errors.As(err, &e) || !strings.Contains(e.Message, want) || e.Position() != "a.js:1:1" {
+		if !errors.As(err, &e) || !strings.Contains(e.Message, want) || e.Position() != "a.js:2:28" {
 			t.Errorf("%s: %v, want %s in a.js", indexes, err, want)
 		}
 	}
 }
 
-// What is wrong with a part names its file at least.
-func TestErrorsOfPartsNameTheirFile(t *testing.T) {
+// What is wrong with a part names the member.
+func TestErrorsOfPartsNameTheirPlace(t *testing.T) {
 	for _, part := range []string{"{ $type: 'room' }", "{ $type: 5 }", "{ $type: 'Handler' }", "{ ctx() {} }", "{ init: 1 }", "{ onRequest() { this.app.get('/_/x', () => 1) } }"} {
 		_, err := load(t, map[string]string{"a.js": empty, "deep/b.js": imports + "export default DO.extend(" + part + ")"})
 		var e *Error
-		if !errors.As(err, &e) || e.File != "deep/b.js" || e.Line != 1 {
+		if !errors.As(err, &e) || e.File != "deep/b.js" || e.Line != 2 || e.Column < 28 {
 			t.Errorf("%s: %v", part, err)
 		}
 	}

@@ -144,7 +144,7 @@ func (vm *VM) on(noun, verb string, call goja.FunctionCall) {
 	}
 	vm.found.handlers = append(vm.found.handlers, Handler{
 		Name: name, File: vm.loading.file, Noun: noun, Verb: verb,
-		Object: key.Key{Type: HandlerNoun, ID: vm.loading.file},
+		Object: key.Key{Type: HandlerNoun, ID: vm.loading.file}, position: vm.caller(),
 	})
 }
 

@@ -81,6 +81,7 @@ type Op struct {
 	Path []string `json:"path"`           // what is called or read, from the object down
 	Call bool     `json:"call"`           // false: a property read
 	Args []Arg    `json:"args,omitempty"` //
+	At   string   `json:"at,omitempty"`   // where the script made the call
 }
 
 // Arg is one argument: a value, or the result of an earlier op of the same

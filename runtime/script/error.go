@@ -23,7 +23,13 @@ type Error struct {
 	Permanent bool
 	// Remote: it happened in another object, which has reported it.
 	Remote bool
+	// Reported: it is in the log. Host.ScriptError says so.
+	Reported bool
+	// ByCaller: it is the mistake of whoever made a live call. Who awaits the
+	// result may have expected it; else it is reported there.
+	ByCaller bool
 
+	frame   string
 	runtime bool // raised by the runtime, not by a script of the same name
 }
 
@@ -44,6 +50,18 @@ func (e *Error) Position() string {
 		return ""
 	}
 	return fmt.Sprintf("%s:%d:%d", e.File, e.Line, e.Column)
+}
+
+// Frame is the line of the script with a caret under the column, for a person to
+// read in a font of fixed width. Errors of Load that have a position have one; of
+// others it is "".
+func (e *Error) Frame() string { return e.frame }
+
+// same reports whether two errors tell of the same mishap: one of them was made of
+// the other, perhaps.
+func (e *Error) same(other *Error) bool {
+	return other != nil && e.Name == other.Name && e.Message == other.Message &&
+		(e.File == "" || other.File == "" || e.Position() == other.Position())
 }
 
 // Names of errors that the runtime itself raises.
@@ -81,8 +99,6 @@ func (e *Error) IsTransient() bool {
 func NewError(name, format string, args ...any) *Error {
 	return &Error{Name: name, Message: fmt.Sprintf(format, args...), runtime: true}
 }
-
-// Columns in goja's frames come from source maps, where they begin at 0.
 
 // frameRE finds a position in a line of a goja stack: "at name (file:line:col(pc))".
 var frameRE = regexp.MustCompile(`([^\s()]+):(\d+):(\d+)(?:\(\d+\))?\)?\s*$`)
@@ -127,7 +143,9 @@ func (vm *VM) errorOf(v goja.Value) *Error {
 		if v == nil {
 			v = goja.Undefined()
 		}
-		return &Error{Name: "Error", Message: "thrown: " + vm.describe(v)}
+		e := &Error{Name: "Error", Message: "thrown: " + vm.describe(v)}
+		vm.placeOf(e, v)
+		return e
 	}
 	e := &Error{Name: "Error"}
 	if s, ok := vm.stringProperty(o, "name"); ok {
@@ -141,29 +159,62 @@ func (vm *VM) errorOf(v goja.Value) *Error {
 	_ = vm.rt.Try(func() { e.runtime = o.GetSymbol(reloadedMark) != nil })
 	if pos, ok := vm.stringProperty(o, "position"); ok { // of a call that failed elsewhere
 		e.setPosition(pos)
-		e.Remote = e.File != ""
 	}
+	_ = vm.rt.Try(func() { e.Remote = o.GetSymbol(remoteMark) != nil })
 	if s, ok := vm.stringProperty(o, "stack"); ok {
-		var frames []string
-		for line := range strings.Lines(s) {
-			frame, p := moveFrame(line, 1)
-			if frame == "" {
-				continue
-			}
-			frames = append(frames, frame)
-			if e.File == "" {
-				e.File, e.Line, e.Column = p.Filename, p.Line, p.Column
-			}
+		var supers map[string]struct{}
+		if vm.isSubclass(o) {
+			supers = vm.set.supers
 		}
-		e.Stack = strings.Join(frames, "\n")
+		e.fromStack(s, supers)
 	}
+	vm.placeOf(e, o)
 	return e
 }
 
-// moveFrame reads one line of a stack, and returns it, trimmed, with its column
-// moved by so much, and the position in it. A line without a position in a
-// script gives "".
-func moveFrame(line string, by int) (string, file.Position) {
+// fromStack reads the stack that a script sees. The innermost frames are left out
+// if they are at one of the given positions: where a subclass of Error calls super.
+func (e *Error) fromStack(stack string, supers map[string]struct{}) {
+	var frames, inner []string
+	var at file.Position
+	for line := range strings.Lines(stack) {
+		frame, p := readFrame(line)
+		if frame == "" {
+			continue
+		}
+		if _, isSuper := supers[p.String()]; isSuper && len(frames) == 0 {
+			if inner = append(inner, frame); at.Filename == "" {
+				at = p
+			}
+			continue
+		}
+		if frames = append(frames, frame); len(frames) == 1 {
+			at = p
+		}
+	}
+	if len(frames) == 0 {
+		frames = inner
+	}
+	if e.File == "" {
+		e.File, e.Line, e.Column = at.Filename, at.Line, at.Column
+	}
+	e.Stack = strings.Join(frames, "\n")
+}
+
+// isSubclass reports whether an error is of a script's own class.
+func (vm *VM) isSubclass(o *goja.Object) (own bool) {
+	_ = vm.rt.Try(func() {
+		if c, ok := o.Get("constructor").(*goja.Object); ok {
+			name, _ := vm.stringProperty(c, "name")
+			own = vm.rt.GlobalObject().Get(name) != c
+		}
+	})
+	return own
+}
+
+// readFrame reads one line of a stack, and returns it, trimmed, and the position
+// in it. A line without a position in a script gives "".
+func readFrame(line string) (string, file.Position) {
 	line = strings.TrimSpace(line)
 	m := frameRE.FindStringSubmatchIndex(line)
 	if m == nil || line[m[2]] == '<' || !strings.HasPrefix(line, "at ") {
@@ -172,7 +223,6 @@ func moveFrame(line string, by int) (string, file.Position) {
 	p := file.Position{Filename: line[m[2]:m[3]]}
 	p.Line, _ = strconv.Atoi(line[m[4]:m[5]])
 	p.Column, _ = strconv.Atoi(line[m[6]:m[7]])
-	p.Column += by
 	frame := fmt.Sprintf("%s:%d:%d", line[:m[3]], p.Line, p.Column)
 	if strings.HasSuffix(line[:m[2]], "(") {
 		frame += ")"
@@ -187,12 +237,16 @@ func (vm *VM) setStack(o *goja.Object, lines ...string) {
 	message, _ := vm.stringProperty(o, "message")
 	text := name + ": " + message
 	for _, line := range lines {
-		if frame, _ := moveFrame(line, -1); frame != "" {
+		if frame, _ := readFrame(line); frame != "" {
 			text += "\n\t" + frame
 		}
 	}
 	must(o.DefineDataProperty("stack", vm.rt.ToValue(text), goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_FALSE))
 }
+
+// inScript reports whether a file is one of the author's: not native code, not the
+// runtime's own.
+func inScript(name string) bool { return name != "" && !strings.HasPrefix(name, "<") }
 
 func (e *Error) setPosition(pos string) {
 	m := frameRE.FindStringSubmatch(pos)
@@ -208,13 +262,13 @@ func (e *Error) fromFrames(frames []goja.StackFrame) {
 	var lines []string
 	for _, f := range frames {
 		p := f.Position()
-		if p.Filename == "" || strings.HasPrefix(p.Filename, "<") {
+		if !inScript(p.Filename) {
 			continue
 		}
 		if e.File == "" {
-			e.File, e.Line, e.Column = p.Filename, p.Line, p.Column+1
+			e.File, e.Line, e.Column = p.Filename, p.Line, p.Column
 		}
-		lines = append(lines, fmt.Sprintf("at %s (%s:%d:%d)", f.FuncName(), p.Filename, p.Line, p.Column+1))
+		lines = append(lines, fmt.Sprintf("at %s (%s:%d:%d)", f.FuncName(), p.Filename, p.Line, p.Column))
 	}
 	e.Stack = strings.Join(lines, "\n")
 }
@@ -262,11 +316,18 @@ func (vm *VM) errorValue(e *Error) goja.Value {
 	}
 	if p := e.Position(); p != "" {
 		stack := strings.Split(e.Stack, "\n")
-		if frame, _ := moveFrame(stack[0], 0); frame == "" {
+		if frame, _ := readFrame(stack[0]); frame == "" {
 			stack = []string{"at " + p}
 		}
 		vm.setStack(o, stack...)
 		must(o.DefineDataProperty("position", vm.rt.ToValue(p), goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_FALSE))
 	}
+	if e.Reported || e.Remote {
+		must(o.DefineDataPropertySymbol(remoteMark, vm.rt.ToValue(true), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE))
+	}
 	return o
 }
+
+// remoteMark is on errors of calls that the target has reported. No script can
+// name it.
+var remoteMark = goja.NewSymbol("remote")

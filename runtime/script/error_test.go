@@ -52,8 +52,8 @@ func withoutColumns(stack string) string {
 // and still does after the script has thrown it on.
 func TestRemoteErrorsHaveAStack(t *testing.T) {
 	for _, remote := range []*Error{
-		{Name: "TypeError", Message: "oh", File: "user.js", Line: 3, Column: 7},
-		{Name: "TypeError", Message: "oh", File: "user.js", Line: 3, Column: 7, Stack: "at notify (user.js:3:7)\nat user.js:9:1"},
+		{Name: "TypeError", Message: "oh", File: "user.js", Line: 3, Column: 7, Reported: true},
+		{Name: "TypeError", Message: "oh", File: "user.js", Line: 3, Column: 7, Reported: true, Stack: "at notify (user.js:3:7)\nat user.js:9:1"},
 	} {
 		vm := newTestVM(t)
 		must(vm.rt.Set("e", vm.errorValue(remote)))

@@ -17,6 +17,8 @@ type Schedule struct {
 	File   string
 	Cron   string // as the author wrote it: five fields, or one of @hourly and so on
 	Object key.Key
+
+	position string // of the call that registers it
 }
 
 // Next returns the first time of the schedule after a time.
@@ -98,7 +100,7 @@ func (vm *VM) every(cron string, handler, options goja.Value) {
 	vm.checkCron(cron)
 	vm.found.schedules = append(vm.found.schedules, Schedule{
 		Name: name, File: vm.loading.file, Cron: cron,
-		Object: key.Key{Type: HandlerNoun, ID: vm.loading.file},
+		Object: key.Key{Type: HandlerNoun, ID: vm.loading.file}, position: vm.caller(),
 	})
 }
 

@@ -53,6 +53,7 @@ type Set struct {
 	folders  []string // of all files that were read
 
 	schedules []Schedule
+	supers    map[string]struct{} // positions of the calls of super
 
 	mu    sync.Mutex
 	nouns map[string]*noun // compositions, made as they are asked for
@@ -99,6 +100,8 @@ type Handler struct {
 	Noun   string // * is any
 	Verb   string // * is any
 	Object key.Key
+
+	position string // of its $.on
 }
 
 // Part is what one file adds to a noun, for those who show it.
@@ -125,6 +128,15 @@ type module struct {
 	handlers []Handler
 
 	schedules []Schedule
+	positions map[string]string // of the members of its part
+}
+
+// errorAt makes an error about a member of the module's part, or about the whole
+// file.
+func (m *module) errorAt(member, format string, args ...any) *Error {
+	e := &Error{Name: "Error", Message: fmt.Sprintf(format, args...)}
+	e.setPosition(m.positions[member])
+	return withFile(e, m.file)
 }
 
 // lifecycle are the methods that every part of a noun may have; all of them run.
@@ -170,28 +182,32 @@ func Load(o Options) (*Set, error) {
 	if err != nil {
 		return nil, plainError(err)
 	}
-	s := &Set{options: o, folders: folders, nouns: make(map[string]*noun)}
+	s := &Set{options: o, folders: folders, nouns: make(map[string]*noun), supers: make(map[string]struct{})}
 	for _, f := range files {
-		program, err := goja.Compile(f, code[f], false)
-		if err != nil {
+		m := &module{file: f}
+		if err := m.compile(code[f], s.supers); err != nil {
 			return nil, compileError(f, err)
 		}
-		s.modules = append(s.modules, &module{file: f, program: program, sum: sha256.Sum256([]byte(code[f]))})
+		m.sum = sha256.Sum256([]byte(code[f]))
+		s.modules = append(s.modules, m)
 	}
 	for _, m := range s.modules {
 		if err := s.discover(m); err != nil {
-			if own := (*Error)(nil); errors.As(err, &own) && own.File != "" && own.Stack != "" {
-				if frame := sourceFrame(o.Folder, own); frame != "" {
-					own.Stack = frame + "\n" + own.Stack
-				}
-			}
-			return nil, err
+			return nil, framed(o.Folder, err)
 		}
 	}
 	if err := s.check(); err != nil {
-		return nil, err
+		return nil, framed(o.Folder, err)
 	}
 	return s, nil
+}
+
+// framed gives an error the line that it is about.
+func framed(folder string, err error) error {
+	if e := (*Error)(nil); errors.As(err, &e) && e.File != "" {
+		e.frame = sourceFrame(folder, e)
+	}
+	return err
 }
 
 // plainError says in the author's terms what the bundler says in its own.
@@ -236,21 +252,22 @@ func (s *Set) check() error {
 		}
 	}
 	names := map[string]string{}
-	once := func(name, file string) error {
+	once := func(name, file, position string) error {
 		if other, ok := names[name]; ok {
-			return &Error{Name: "Error", File: file, Line: 1, Column: 1,
-				Message: fmt.Sprintf("the handler %q is defined in %s and in %s: give one of them another { name }", name, other, file)}
+			e := &Error{Name: "Error", Message: fmt.Sprintf("the handler %q is defined in %s and in %s: give one of them another { name }", name, other, file)}
+			e.setPosition(position)
+			return withFile(e, file)
 		}
 		names[name] = file
 		return nil
 	}
 	for _, h := range s.handlers {
-		if err := once(h.Name, h.File); err != nil {
+		if err := once(h.Name, h.File, h.position); err != nil {
 			return err
 		}
 	}
 	for _, each := range s.schedules {
-		if err := once(each.Name, each.File); err != nil {
+		if err := once(each.Name, each.File, each.position); err != nil {
 			return err
 		}
 	}
@@ -266,8 +283,7 @@ func (s *Set) compose(name string) (*noun, error) {
 		case other == nil || (other.noun == "" && m.noun != ""):
 			return m, nil
 		case (other.noun == "") == (m.noun == ""):
-			return nil, &Error{Name: "Error", File: m.file, Line: 1, Column: 1,
-				Message: fmt.Sprintf("%s.%s is defined in %s and in %s", name, member, other.file, m.file)}
+			return nil, m.errorAt(member, "%s.%s is defined in %s and in %s", name, member, other.file, m.file)
 		}
 		return other, nil
 	}

@@ -138,14 +138,14 @@ func TestScriptsThatDoNotLoad(t *testing.T) {
 		"two extends":       {map[string]string{"a.js": imports + "DO.extend({})\nexport default DO.extend({}) //###"}, "one DO.extend"},
 		"no default":        {map[string]string{"a.js": imports + "DO.extend({})"}, "must be the default export"},
 		"other default":     {map[string]string{"a.js": "export default { webSocketMessage() {} }"}, "must be DO.extend"},
-		"bad $type":         {map[string]string{"a.js": imports + "export default DO.extend({ $type: 'room' })"}, `"room" cannot be a noun`},
-		"reserved noun":     {map[string]string{"a.js": imports + "export default DO.extend({ $type: 'Handler' })"}, "cannot be a noun"},
-		"reserved member":   {map[string]string{"a.js": imports + "export default DO.extend({ ctx() {} })"}, "belongs to every object"},
-		"hook not method":   {map[string]string{"a.js": imports + "export default DO.extend({ init: 1 })"}, "must be a method"},
-		"reserved route":    {map[string]string{"a.js": imports + "export default DO.extend({ onRequest() { this.app.get('/metrics', (c) => c) } })"}, "the runtime's own"},
-		"twice, untyped":    {map[string]string{"a.js": imports + "export default DO.extend({ f() {} })", "b.js": imports + "export default DO.extend({ f() {} })"}, "App.f is defined in a.js and in b.js"},
-		"twice, typed":      {map[string]string{"a.js": imports + "export default DO.extend({ $type: 'Room', f() {} })", "b.js": imports + "export default DO.extend({ $type: 'Room', f() {} })"}, "Room.f is defined in a.js and in b.js"},
-		"twice, named":      {map[string]string{"a.js": imports + "$.on.A.b(() => {}, { name: 'x' })", "b.js": imports + "$.on.A.b(() => {}, { name: 'x' })"}, `the handler "x" is defined in a.js and in b.js`},
+		"bad $type":         {map[string]string{"a.js": imports + "export default DO.extend({ $type: 'room' }) //###"}, `"room" cannot be a noun`},
+		"reserved noun":     {map[string]string{"a.js": imports + "export default DO.extend({\n $type: 'Handler' //###\n})"}, "cannot be a noun"},
+		"reserved member":   {map[string]string{"a.js": imports + "export default DO.extend({\n  ctx() {} //###\n})"}, "belongs to every object"},
+		"hook not method":   {map[string]string{"a.js": imports + "export default DO.extend({ a: 1,\n  init: 1 //###\n})"}, "must be a method"},
+		"reserved route":    {map[string]string{"a.js": imports + "export default DO.extend({ onRequest() { \nthis.app.get('/metrics', (c) => c) //###\n } })"}, "the runtime's own"},
+		"twice, untyped":    {map[string]string{"a.js": imports + "export default DO.extend({ f() {} })", "b.js": imports + "export default DO.extend({\n f() {} //###\n })"}, "App.f is defined in a.js and in b.js"},
+		"twice, typed":      {map[string]string{"a.js": imports + "export default DO.extend({ $type: 'Room', f() {} })", "b.js": imports + "export default DO.extend({ $type: 'Room',\n f() {} //###\n })"}, "Room.f is defined in a.js and in b.js"},
+		"twice, named":      {map[string]string{"a.js": imports + "$.on.A.b(() => {}, { name: 'x' })", "b.js": imports + "\n$.on.A.b(() => {}, { name: 'x' }) //###"}, `the handler "x" is defined in a.js and in b.js`},
 		"nothing":           {map[string]string{"a.txt": ""}, "no scripts"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -168,8 +168,8 @@ func TestScriptsThatDoNotLoad(t *testing.T) {
 				if line := strings.Count(before, "\n") + 1; e.File != file || e.Line != line || e.Column < 1 {
 					t.Errorf("at %s, want %s:%d", e.Position(), file, line)
 				}
-				if !strings.Contains(e.Stack, "^") {
-					t.Errorf("no code frame:\n%s", e.Stack)
+				if !strings.Contains(e.Frame(), "^") {
+					t.Errorf("no code frame:\n%s", e.Frame())
 				}
 			}
 		})

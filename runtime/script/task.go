@@ -18,6 +18,7 @@ const MaxHops = 32
 type task struct {
 	id      TaskID
 	kind    string
+	method  string // that it runs, if that is not its kind
 	hops    int
 	turn    int64      // the one in which it began
 	pending int        // promises that are not settled yet
@@ -70,8 +71,7 @@ func (vm *VM) settled(t *task, v goja.Value) {
 	if t.finish != nil {
 		// What it came to may be nothing that can be given out; that fails the turn.
 		if ex := vm.rt.Try(func() { t.finish(t) }); ex != nil {
-			vm.turn.kind = t.kind
-			vm.failTurn(vm.toError(ex))
+			vm.failTask(t, vm.toError(ex))
 		}
 	}
 	if t.turn != vm.turns && t.finish == nil { // who sent the message is told if this turn is lost
@@ -87,8 +87,56 @@ func (vm *VM) rejectedTask(t *task, reason goja.Value) {
 		return
 	}
 	vm.endTask(t)
-	vm.turn.kind = t.kind
-	vm.failTurn(vm.errorOf(reason))
+	vm.failTask(t, vm.errorOf(reason))
+}
+
+// failTask fails the turn in which a task failed.
+func (vm *VM) failTask(t *task, e *Error) {
+	if t.turn != vm.turns { // else it is what entered
+		vm.turn.kind = t.kind
+	}
+	vm.placeInTask(e, t)
+	vm.failTurn(e)
+}
+
+// placeInTask has an error that knows no better point at the handler that ran.
+func (vm *VM) placeInTask(e *Error, t *task) {
+	if e.File != "" || e.Remote || e.ByCaller || e.Name == internalError {
+		return
+	}
+	if t.handler != "" {
+		for _, h := range vm.set.handlers {
+			if h.Name == t.handler {
+				e.setPosition(h.position)
+			}
+		}
+		return
+	}
+	if vm.noun == nil {
+		return
+	}
+	method := t.kind
+	if t.method != "" {
+		method = t.method
+	}
+	for _, m := range vm.noun.parts {
+		if owner := vm.noun.owner[method]; owner != nil && owner != m {
+			continue
+		}
+		if at := m.positions[method]; at != "" {
+			e.setPosition(at)
+			return
+		}
+	}
+}
+
+// TaskError makes an error about a running task that points at its handler.
+func (vm *VM) TaskError(id TaskID, name, format string, args ...any) *Error {
+	e := NewError(name, format, args...)
+	if t := vm.tasks[id]; t != nil {
+		vm.placeInTask(e, t)
+	}
+	return e
 }
 
 func (vm *VM) endTask(t *task) {
@@ -249,7 +297,7 @@ func (vm *VM) Failed(id TaskID, s Socket, err string) Outcome {
 // Finished, in this turn or a later one.
 func (vm *VM) Request(id TaskID, r *Request) Outcome {
 	return vm.run(func() {
-		t := &task{id: id, kind: "request"}
+		t := &task{id: id, kind: "request", method: "onRequest"}
 		t.finish = func(t *task) { vm.respond(t, t.result) }
 		vm.begin(t, func() []goja.Value {
 			if vm.app == nil {

@@ -27,11 +27,13 @@ type turn struct {
 	finished   []*task // tasks that ended in this turn
 	calls      []int64 // calls that were made in this turn
 	outgoing   []*Calls
-	accepted   []Socket // in this turn
-	orphans    []Socket // accepted for a request that ended without a 101
+	unheard    []*pendingCall // that failed in this turn, when nobody had asked for them
+	accepted   []Socket       // in this turn
+	orphans    []Socket       // accepted for a request that ended without a 101
 	closings   []*webSocket
 	attached   []attachment // attachments before this turn, to go back to
 	rejections map[*goja.Promise]struct{}
+	thrown     place // of the last value that is no Error
 
 	// The auto-response before this turn changed it.
 	autoBefore  *SetAutoResponse
@@ -59,12 +61,17 @@ func (vm *VM) run(f func()) (out Outcome) {
 	started := time.Now()
 	vm.watch.start()
 	err := vm.protect(f)
+	t := vm.current
 	vm.current = nil
 	if err == nil && vm.turn.err == nil {
 		vm.flushCalls()
 	}
 	if err != nil {
-		vm.failTurn(vm.toError(err))
+		e := vm.toError(err)
+		if t != nil {
+			vm.failTask(t, e)
+		}
+		vm.failTurn(e)
 		if _, exception := err.(*goja.Exception); !exception {
 			vm.turn.dropped = true // an interrupt, an overflow, a panic: the VM's state is anybody's guess
 		}
@@ -74,6 +81,7 @@ func (vm *VM) run(f func()) (out Outcome) {
 		vm.failTurn(NewError(TimeoutError, "the turn ran longer than %v", vm.watch.timeout))
 	}
 	vm.reportRejections()
+	vm.reportUnheard()
 	out = vm.outcome()
 	out.Took = time.Since(started)
 	return out
@@ -132,6 +140,7 @@ func (vm *VM) wrote() {
 // limit ends the turn, and with it the VM: a script cannot catch it.
 func (vm *VM) limit(format string, args ...any) {
 	e := NewError(LimitError, format, args...)
+	e.setPosition(vm.caller())
 	vm.turn.dropped = true
 	vm.failTurn(e)
 	vm.rt.Interrupt(e)
@@ -182,20 +191,32 @@ func (vm *VM) trackRejection(p *goja.Promise, op goja.PromiseRejectionOperation)
 			vm.turn.rejections = make(map[*goja.Promise]struct{})
 		}
 		vm.turn.rejections[p] = struct{}{}
+		if v := vm.turn.thrown.value; v == nil || !v.SameAs(p.Result()) { // else it is known better
+			vm.notePlace(p.Result())
+		}
 	case goja.PromiseRejectionHandle:
 		delete(vm.turn.rejections, p)
 	}
 }
 
-// reportRejections logs what was rejected in this turn and awaited by nobody.
-// It fails nothing.
+// reportRejections logs what was rejected in this turn and awaited by nobody,
+// each reason once. It fails nothing.
 func (vm *VM) reportRejections() {
+	var reasons []goja.Value
 	for p := range vm.turn.rejections {
-		if vm.host == nil {
-			vm.failTurn(vm.errorOf(p.Result()))
+		reason := p.Result()
+		if slices.ContainsFunc(reasons, reason.SameAs) {
 			continue
 		}
-		vm.host.ScriptError("unhandled rejection", vm.errorOf(p.Result()))
+		reasons = append(reasons, reason)
+		e := vm.errorOf(reason)
+		switch {
+		case e.Remote || e.same(vm.turn.err): // reported
+		case vm.host == nil:
+			vm.failTurn(e)
+		default:
+			vm.host.ScriptError("unhandled rejection", e)
+		}
 	}
 	vm.turn.rejections = nil
 }

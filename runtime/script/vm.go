@@ -114,7 +114,7 @@ func (s *Set) newVM(host Host) *VM {
 	vm.rt.SetPromiseRejectionTracker(vm.trackRejection)
 	vm.rt.SetAsyncContextTracker((*asyncContext)(vm))
 	vm.rt.SetTimeSource(vm.now)
-	vm.installGlobals(webGlobals, hostGlobals)
+	vm.installGlobals(webGlobals, hostGlobals, hiddenGlobals)
 	vm.trampoline, _ = goja.AssertFunction(vm.rt.ToValue(func(goja.FunctionCall) goja.Value {
 		vm.body()
 		return goja.Undefined()
