@@ -9,8 +9,10 @@ import (
 	"github.com/dop251/goja"
 )
 
-// maxLogLine bounds what one call of console writes to the log.
-const maxLogLine = 8 << 10
+const (
+	maxLogLine  = 8 << 10 // bytes that one call of console writes to the log
+	maxLogLines = 1000    // of one turn, so that a loop fills no disk
+)
 
 // consoleClass writes to the log, with the script's name and line.
 var consoleClass = &class{
@@ -29,6 +31,12 @@ func newConsole(vm *VM) goja.Value { return vm.newNative(consoleClass, nil).self
 
 func consoleMethod(level slog.Level) method {
 	return func(vm *VM, this *native, call goja.FunctionCall) goja.Value {
+		if vm.turn.lines++; vm.turn.lines > maxLogLines {
+			if vm.turn.lines == maxLogLines+1 && vm.host != nil {
+				vm.host.Log().Warn("a turn wrote more lines with console: the rest is left out", "lines", maxLogLines, "at", vm.caller())
+			}
+			return goja.Undefined()
+		}
 		in := inspector{vm: vm}
 		in.format(call.Arguments)
 		text := string(in.out)

@@ -10,6 +10,7 @@ import (
 const (
 	maxAutoResponse = 2048             // bytes of each string of the pair
 	maxWaitUntil    = 15 * time.Minute // how long waitUntil keeps an object awake
+	maxWaits        = 10_000           // pending promises of waitUntil, of one object
 	maxBlock        = 30 * time.Second // how long blockConcurrencyWhile may keep events out
 	maxBlockDepth   = 64               // of blockConcurrencyWhile within itself
 )
@@ -210,6 +211,9 @@ func ctxAutoResponseTimestamp(vm *VM, this *native, call goja.FunctionCall) goja
 
 func ctxWaitUntil(vm *VM, this *native, call goja.FunctionCall) goja.Value {
 	vm.needHost("this.ctx")
+	if vm.waits >= maxWaits {
+		vm.throwError("RangeError", "waitUntil: more than %d promises are pending", maxWaits)
+	}
 	vm.waits++
 	done := false
 	end := func() {

@@ -149,10 +149,10 @@ func (vm *VM) errorOf(v goja.Value) *Error {
 	}
 	e := &Error{Name: "Error"}
 	if s, ok := vm.stringProperty(o, "name"); ok {
-		e.Name = s
+		e.Name = clip(s, maxErrorName)
 	}
 	if s, ok := vm.stringProperty(o, "message"); ok {
-		e.Message = s
+		e.Message = clip(s, maxErrorText)
 	} else {
 		e.Message = "thrown: an object without a message"
 	}
@@ -198,7 +198,21 @@ func (e *Error) fromStack(stack string, supers map[string]struct{}) {
 	if e.File == "" {
 		e.File, e.Line, e.Column = at.Filename, at.Line, at.Column
 	}
-	e.Stack = strings.Join(frames, "\n")
+	e.Stack = joinFrames(frames)
+}
+
+// Bounds of what an error takes in the log and on its way to a caller.
+const (
+	maxErrorName = 100     // bytes
+	maxErrorText = 4 << 10 // bytes of its message
+	maxFrames    = 20      // lines of its stack
+)
+
+func joinFrames(frames []string) string {
+	if n := len(frames) - maxFrames; n > 0 {
+		frames = append(frames[:maxFrames:maxFrames], fmt.Sprintf("... and %d more", n))
+	}
+	return strings.Join(frames, "\n")
 }
 
 // isSubclass reports whether an error is of a script's own class.
@@ -270,7 +284,7 @@ func (e *Error) fromFrames(frames []goja.StackFrame) {
 		}
 		lines = append(lines, fmt.Sprintf("at %s (%s:%d:%d)", f.FuncName(), p.Filename, p.Line, p.Column))
 	}
-	e.Stack = strings.Join(lines, "\n")
+	e.Stack = joinFrames(lines)
 }
 
 // reloadedMark is on errors that the runtime made because scripts were replaced.
@@ -299,9 +313,13 @@ func (vm *VM) describe(v goja.Value) string {
 			s = v.String()
 		}
 	})
-	const most = 200 // enough to recognise it, too little to flood a log
+	return clip(s, 200) // enough to recognise it, too little to flood a log
+}
+
+// clip cuts a text down to so many bytes.
+func clip(s string, most int) string {
 	if len(s) > most {
-		s = s[:most] + "…"
+		s = strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return s
 }

@@ -61,6 +61,12 @@ func (in *instrumenter) visit(v reflect.Value) {
 			}
 		}
 		in.visit(v.Elem())
+		switch n := v.Interface().(type) { // now that its parts are done
+		case *ast.CallExpression:
+			boundCall(n)
+		case *ast.NewExpression:
+			boundNew(n)
+		}
 	case reflect.Slice:
 		if v.Type().Elem().Kind() == reflect.Uint8 {
 			return

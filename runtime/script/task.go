@@ -101,7 +101,7 @@ func (vm *VM) failTask(t *task, e *Error) {
 
 // placeInTask has an error that knows no better point at the handler that ran.
 func (vm *VM) placeInTask(e *Error, t *task) {
-	if e.File != "" || e.Remote || e.ByCaller || e.Name == internalError {
+	if e.File != "" || e.Remote || e.ByCaller {
 		return
 	}
 	if t.handler != "" {

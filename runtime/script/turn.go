@@ -33,6 +33,7 @@ type turn struct {
 	closings   []*webSocket
 	attached   []attachment // attachments before this turn, to go back to
 	rejections map[*goja.Promise]struct{}
+	lines      int   // of console
 	thrown     place // of the last value that is no Error
 
 	// The auto-response before this turn changed it.
