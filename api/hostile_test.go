@@ -213,9 +213,8 @@ func TestHostileTurns(t *testing.T) {
 func TestABuiltInThatCannotBeInterrupted(t *testing.T) {
 	const timeout = 30 * time.Millisecond
 	builtins := map[string]string{
-		"indexOf":  "Array.prototype.indexOf.call({ length: 5e6 }, 1)",
-		"includes": "Array.prototype.lastIndexOf.call({ length: 5e6 }, 1)",
-		"reverse":  "Array.prototype.reverse.call({ length: 1e6 })",
+		"indexOf":     "Array.prototype.indexOf.call({ length: 5e6 }, 1)",
+		"lastIndexOf": "Array.prototype.lastIndexOf.call({ length: 5e6 }, 1)",
 	}
 	s := start(t, hostile(builtins), turnTimeout(timeout))
 	other := s.connect("/ws/other")

@@ -23,6 +23,7 @@ type View struct {
 	bytes   int
 	pending []*Batch // sealed and not settled, oldest first
 	line    *line    // made with the first batch
+	parent  *View    // of a fork
 }
 
 // View opens the view of an object. token is the fencing token under which the
@@ -37,9 +38,28 @@ func (v *View) Write(w Write) {
 	v.bytes += size(w)
 }
 
+// Fork opens a view over the view: its writes are seen there only, until Join.
+// Writes of the view itself are seen in both. A fork is never sealed.
+func (v *View) Fork() *View {
+	return &View{store: v.store, object: v.object, name: v.name, token: v.token, parent: v}
+}
+
+// Join adds the writes of a fork to the current turn of the view that it was made
+// of, and leaves the fork empty.
+func (v *View) Join() {
+	v.parent.turn = append(v.parent.turn, v.turn...)
+	v.parent.bytes += v.bytes
+	v.Discard()
+}
+
 // Turn returns the number of writes of the current turn and about how many bytes
-// they hold.
-func (v *View) Turn() (writes, bytes int) { return len(v.turn), v.bytes }
+// they hold; of a fork, with those of the view below.
+func (v *View) Turn() (writes, bytes int) {
+	if v.parent != nil {
+		writes, bytes = v.parent.Turn()
+	}
+	return writes + len(v.turn), bytes + v.bytes
+}
 
 // Discard forgets the writes of the current turn: it failed.
 func (v *View) Discard() {
@@ -82,7 +102,9 @@ func (v *View) Settled(b *Batch) {
 	}
 }
 
-func (v *View) clean() bool { return len(v.pending) == 0 && len(v.turn) == 0 }
+func (v *View) clean() bool {
+	return len(v.pending) == 0 && len(v.turn) == 0 && (v.parent == nil || v.parent.clean())
+}
 
 // newestFirst yields the writes that are not committed, backwards.
 func (v *View) newestFirst(yield func(Write) bool) {
@@ -97,6 +119,9 @@ func (v *View) newestFirst(yield func(Write) bool) {
 				return
 			}
 		}
+	}
+	if v.parent != nil {
+		v.parent.newestFirst(yield)
 	}
 }
 

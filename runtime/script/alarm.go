@@ -19,18 +19,16 @@ const maxTime = 8_640_000_000_000_000
 
 // storageSetAlarm is storage.setAlarm(Date or milliseconds). A time that has passed
 // is due at once.
-func (vm *VM) storageSetAlarm(call goja.FunctionCall) func() goja.Value {
-	return func() goja.Value {
-		vm.needHost("storage")
-		if vm.noun == nil || vm.noun.alarm == nil {
-			vm.throwType("storage.setAlarm: no part of %s has a method alarm()", vm.host.Key().Type)
-		}
-		at := vm.timeOf("storage.setAlarm", call.Argument(0))
-		vm.view().Write(store.SetAlarm{ID: 1 + rand.Int64N(math.MaxInt64), At: at})
-		vm.wrote()
-		vm.collect(AlarmSet{At: at}, 0)
-		return goja.Undefined()
+func storageSetAlarm(vm *VM, rows func() *store.View, call goja.FunctionCall) goja.Value {
+	view := rows()
+	if vm.noun == nil || vm.noun.alarm == nil {
+		vm.throwType("storage.setAlarm: no part of %s has a method alarm()", vm.host.Key().Type)
 	}
+	at := vm.timeOf("storage.setAlarm", call.Argument(0))
+	view.Write(store.SetAlarm{ID: 1 + rand.Int64N(math.MaxInt64), At: at})
+	vm.wrote(view)
+	vm.collect(AlarmSet{At: at}, 0)
+	return goja.Undefined()
 }
 
 // timeOf reads a Date, or a number of milliseconds since 1970.
@@ -63,8 +61,8 @@ func isNumber(v goja.Value) bool {
 
 // storageGetAlarm is storage.getAlarm(): milliseconds, or null if there is no alarm,
 // or none but that whose handler runs.
-func (vm *VM) storageGetAlarm() goja.Value {
-	a, ok, err := vm.view().Alarm(vm.reads())
+func storageGetAlarm(vm *VM, rows func() *store.View, _ goja.FunctionCall) goja.Value {
+	a, ok, err := rows().Alarm(vm.reads())
 	vm.readError(err)
 	for _, t := range vm.tasks {
 		ok = ok && t.alarm != a.ID
@@ -76,9 +74,10 @@ func (vm *VM) storageGetAlarm() goja.Value {
 }
 
 // storageDeleteAlarm is storage.deleteAlarm(). It doesn't stop a handler that runs.
-func (vm *VM) storageDeleteAlarm() goja.Value {
-	vm.view().Write(store.DeleteAlarm{})
-	vm.wrote()
+func storageDeleteAlarm(vm *VM, rows func() *store.View, _ goja.FunctionCall) goja.Value {
+	view := rows()
+	view.Write(store.DeleteAlarm{})
+	vm.wrote(view)
 	return goja.Undefined()
 }
 

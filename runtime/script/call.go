@@ -268,14 +268,18 @@ func (vm *VM) settleCall(c *pendingCall, value, err goja.Value) {
 		done(value, err)
 	}
 	if err != nil && !c.awaited {
-		vm.turn.unheard = append(vm.turn.unheard, c)
+		m := vm.mishaps()
+		m.unheard = append(m.unheard, c)
 	}
 }
 
 // reportUnheard logs the calls that failed in this turn, and whose results nobody
 // has asked for.
 func (vm *VM) reportUnheard() {
-	for _, c := range vm.turn.unheard {
+	if vm.turn.mishaps == nil {
+		return
+	}
+	for _, c := range vm.turn.mishaps.unheard {
 		if c.awaited {
 			continue
 		}
@@ -339,10 +343,7 @@ func (vm *VM) Call(id TaskID, in Incoming) Outcome {
 			f := Finished{Task: t.id}
 			if t.result != nil && !goja.IsUndefined(t.result) {
 				data, err := vm.encode(t.result, maxCallValue)
-				if err != nil {
-					cause := vm.toError(err)
-					vm.throwError(cause.Name, "the result of %s cannot be sent: %s", t.method, cause.Message)
-				}
+				vm.explain(err, "the result of %s cannot be sent", t.method)
 				f.Value = data
 			}
 			vm.collect(f, len(f.Value))

@@ -324,6 +324,19 @@ func clip(s string, most int) string {
 	return s
 }
 
+// explain raises an error of encode again, with what could not be encoded. What a
+// getter of the script threw stays as it is.
+func (vm *VM) explain(err error, format string, args ...any) {
+	if err == nil {
+		return
+	}
+	switch cause := vm.toError(err); cause.Name {
+	case "RangeError", "DataCloneError":
+		vm.throwError(cause.Name, "%s: %s", fmt.Sprintf(format, args...), cause.Message)
+	}
+	vm.check(err)
+}
+
 // errorValue makes a script's error object of an Error, for a call that failed
 // in another object. The position there is in its property position, and in its
 // stack, as there is none here.

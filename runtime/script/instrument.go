@@ -235,7 +235,7 @@ func (vm *VM) notePlace(v goja.Value) {
 	stack := vm.rt.CaptureCallStack(maxPlaceFrames, nil)
 	for _, f := range stack {
 		if inScript(f.SrcName()) {
-			vm.turn.thrown = place{v, stack}
+			vm.mishaps().thrown = place{v, stack}
 			return
 		}
 	}
@@ -243,7 +243,7 @@ func (vm *VM) notePlace(v goja.Value) {
 
 // placeOf gives an error of a thrown value its place, if that was noted.
 func (vm *VM) placeOf(e *Error, v goja.Value) {
-	if e.File == "" && vm.turn.thrown.value != nil && vm.turn.thrown.value.SameAs(v) {
-		e.fromFrames(vm.turn.thrown.stack)
+	if m := vm.turn.mishaps; e.File == "" && m != nil && m.thrown.value != nil && m.thrown.value.SameAs(v) {
+		e.fromFrames(m.thrown.stack)
 	}
 }

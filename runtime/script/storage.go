@@ -8,30 +8,39 @@ import (
 	"chat.example.com.ai/store"
 )
 
-// Limits of this.ctx.storage, those of Durable Objects on SQLite.
+// Limits of this.ctx.storage, the first three those of Durable Objects on SQLite.
 const (
 	maxStorageKey   = 2048    // bytes
 	maxStorageKeys  = 128     // of one call
 	maxStorageValue = 2 << 20 // bytes of key and value together
+	maxStorageList  = 10_000  // keys of one list: all of them are in memory at once
 )
 
-// storageClass is this.ctx.storage. Reads are answered within the turn, so an
-// await on them lets no other event in.
+// storageMethod is a method of the storage, on the object's rows or on those that
+// a transaction sees.
+type storageMethod func(vm *VM, rows func() *store.View, call goja.FunctionCall) goja.Value
+
+// onRows makes a method of the storage itself. Reads are answered within the turn,
+// so an await on them lets no other event in.
+func (f storageMethod) onRows(vm *VM, _ *native, call goja.FunctionCall) goja.Value {
+	return vm.promised(func() goja.Value { return f(vm, vm.view, call) })
+}
+
+// storageClass is this.ctx.storage.
 var storageClass = &class{
 	name: "DurableObjectStorage",
 	methods: map[string]method{
-		"get":       func(vm *VM, _ *native, call goja.FunctionCall) goja.Value { return vm.promised(vm.storageGet(call)) },
-		"put":       func(vm *VM, _ *native, call goja.FunctionCall) goja.Value { return vm.promised(vm.storagePut(call)) },
-		"delete":    func(vm *VM, _ *native, call goja.FunctionCall) goja.Value { return vm.promised(vm.storageDelete(call)) },
-		"list":      func(vm *VM, _ *native, call goja.FunctionCall) goja.Value { return vm.promised(vm.storageList(call)) },
-		"deleteAll": func(vm *VM, _ *native, call goja.FunctionCall) goja.Value { return vm.promised(vm.storageDeleteAll) },
-		"setAlarm": func(vm *VM, _ *native, call goja.FunctionCall) goja.Value {
-			return vm.promised(vm.storageSetAlarm(call))
-		},
-		"getAlarm": func(vm *VM, _ *native, call goja.FunctionCall) goja.Value { return vm.promised(vm.storageGetAlarm) },
-		"deleteAlarm": func(vm *VM, _ *native, call goja.FunctionCall) goja.Value {
-			return vm.promised(vm.storageDeleteAlarm)
-		},
+		"get":             storageMethod(storageGet).onRows,
+		"put":             storageMethod(storagePut).onRows,
+		"delete":          storageMethod(storageDelete).onRows,
+		"list":            storageMethod(storageList).onRows,
+		"deleteAll":       storageMethod(storageDeleteAll).onRows,
+		"sync":            storageMethod(storageSync).onRows,
+		"transaction":     storageTransaction,
+		"transactionSync": storageTransactionSync,
+		"setAlarm":        storageMethod(storageSetAlarm).onRows,
+		"getAlarm":        storageMethod(storageGetAlarm).onRows,
+		"deleteAlarm":     storageMethod(storageDeleteAlarm).onRows,
 	},
 }
 
@@ -62,22 +71,20 @@ func (vm *VM) storageKeys(v goja.Value) (keys []string, list bool) {
 	return keys, true
 }
 
-func (vm *VM) storageGet(call goja.FunctionCall) func() goja.Value {
-	return func() goja.Value {
-		keys, list := vm.storageKeys(call.Argument(0))
-		values, err := vm.view().Values(vm.reads(), keys)
-		vm.readError(err)
-		if !list {
-			return vm.stored(values[keys[0]])
-		}
-		result := vm.newMap()
-		for _, key := range slices.Sorted(slices.Values(keys)) {
-			if data, ok := values[key]; ok {
-				result.set(vm.rt.ToValue(key), vm.stored(data))
-			}
-		}
-		return result.object
+func storageGet(vm *VM, rows func() *store.View, call goja.FunctionCall) goja.Value {
+	keys, list := vm.storageKeys(call.Argument(0))
+	values, err := rows().Values(vm.reads(), keys)
+	vm.readError(err)
+	if !list {
+		return vm.stored(values[keys[0]])
 	}
+	result := vm.newMap()
+	for _, key := range slices.Sorted(slices.Values(keys)) {
+		if data, ok := values[key]; ok {
+			result.set(vm.rt.ToValue(key), vm.stored(data))
+		}
+	}
+	return result.object
 }
 
 // stored decodes a value of the storage; a missing one is undefined.
@@ -90,69 +97,77 @@ func (vm *VM) stored(data []byte) goja.Value {
 	return v
 }
 
-func (vm *VM) storagePut(call goja.FunctionCall) func() goja.Value {
-	return func() goja.Value {
-		if entries, ok := call.Argument(0).(*goja.Object); ok {
-			names := entries.Keys()
-			if len(names) > maxStorageKeys {
-				vm.throwError("RangeError", "storage: more than %d keys in one call", maxStorageKeys)
-			}
-			for _, name := range names {
-				vm.putValue(vm.storageKey(vm.rt.ToValue(name)), entries.Get(name))
-			}
-			return goja.Undefined()
+func storagePut(vm *VM, rows func() *store.View, call goja.FunctionCall) goja.Value {
+	if entries, ok := call.Argument(0).(*goja.Object); ok {
+		if p := entries.Prototype(); p != nil && p != vm.plainPrototype() {
+			vm.throwType("storage.put takes a key and a value, or an object of them, not %s", vm.describe(entries))
 		}
-		vm.putValue(vm.storageKey(call.Argument(0)), call.Argument(1))
+		names := entries.Keys()
+		if len(names) > maxStorageKeys {
+			vm.throwError("RangeError", "storage: more than %d keys in one call", maxStorageKeys)
+		}
+		all := rows().Fork() // or none, if one of them is wrong
+		for _, name := range names {
+			vm.putValue(all, vm.storageKey(vm.rt.ToValue(name)), entries.Get(name))
+		}
+		all.Join()
 		return goja.Undefined()
 	}
+	key := vm.storageKey(call.Argument(0))
+	vm.putValue(rows(), key, call.Argument(1))
+	return goja.Undefined()
 }
 
-func (vm *VM) putValue(key string, v goja.Value) {
+func (vm *VM) putValue(view *store.View, key string, v goja.Value) {
 	if goja.IsUndefined(v) {
 		vm.throwType("storage.put: the value of %q is undefined", key)
 	}
 	data, err := vm.encode(v, maxStorageValue-len(key))
-	vm.check(err)
-	vm.view().Write(store.PutValue{Key: key, Value: data})
-	vm.wrote()
+	vm.explain(err, "storage.put: the value of %q", clip(key, 200))
+	view.Write(store.PutValue{Key: key, Value: data})
+	vm.wrote(view)
 }
 
-func (vm *VM) storageDelete(call goja.FunctionCall) func() goja.Value {
-	return func() goja.Value {
-		keys, list := vm.storageKeys(call.Argument(0))
-		values, err := vm.view().Values(vm.reads(), keys)
-		vm.readError(err)
-		for _, key := range keys {
-			if _, ok := values[key]; ok {
-				vm.view().Write(store.DeleteValue{Key: key})
-			}
+func storageDelete(vm *VM, rows func() *store.View, call goja.FunctionCall) goja.Value {
+	keys, list := vm.storageKeys(call.Argument(0))
+	view := rows()
+	values, err := view.Values(vm.reads(), keys)
+	vm.readError(err)
+	for _, key := range keys {
+		if _, ok := values[key]; ok {
+			view.Write(store.DeleteValue{Key: key})
 		}
-		vm.wrote()
-		if list {
-			return vm.rt.ToValue(len(values))
-		}
-		return vm.rt.ToValue(len(values) > 0)
 	}
+	vm.wrote(view)
+	if list {
+		return vm.rt.ToValue(len(values))
+	}
+	return vm.rt.ToValue(len(values) > 0)
 }
 
-func (vm *VM) storageDeleteAll() goja.Value {
-	vm.view().Write(store.DeleteAllValues{})
-	vm.view().Write(store.DeleteAlarm{})
-	vm.wrote()
+func storageDeleteAll(vm *VM, rows func() *store.View, _ goja.FunctionCall) goja.Value {
+	view := rows()
+	view.Write(store.DeleteAllValues{})
+	view.Write(store.DeleteAlarm{})
+	vm.wrote(view)
 	return goja.Undefined()
 }
 
-func (vm *VM) storageList(call goja.FunctionCall) func() goja.Value {
-	return func() goja.Value {
-		o := vm.listOptions(call.Argument(0))
-		values, err := vm.view().ListValues(vm.reads(), o)
-		vm.readError(err)
-		result := vm.newMap()
-		for _, kv := range values {
-			result.set(vm.rt.ToValue(kv.Key), vm.stored(kv.Value))
-		}
-		return result.object
+func storageList(vm *VM, rows func() *store.View, call goja.FunctionCall) goja.Value {
+	o := vm.listOptions(call.Argument(0))
+	if o.Limit == 0 || o.Limit > maxStorageList {
+		o.Limit = maxStorageList + 1
 	}
+	values, err := rows().ListValues(vm.reads(), o)
+	vm.readError(err)
+	if len(values) > maxStorageList {
+		vm.throwError("RangeError", "storage.list: more than %d keys: give a limit, and go on with startAfter", maxStorageList)
+	}
+	result := vm.newMap()
+	for _, kv := range values {
+		result.set(vm.rt.ToValue(kv.Key), vm.stored(kv.Value))
+	}
+	return result.object
 }
 
 // listOptions reads the options of storage.list. Those that are undefined or null

@@ -196,7 +196,7 @@ func (vm *VM) settle(v goja.Value, fulfilled, rejected func(goja.Value)) {
 				fulfilled(p.Result())
 				return
 			case goja.PromiseStateRejected:
-				delete(vm.turn.rejections, p)
+				delete(vm.mishaps().rejections, p)
 				rejected(p.Result())
 				return
 			}
@@ -396,11 +396,11 @@ func (vm *VM) addDelivery(d store.Delivery) {
 	d.At = vm.now().UnixMilli()
 	if d.Hops > MaxHops {
 		vm.host.View().Write(store.BuryDelivery{Letter: store.DeadLetter{Delivery: d, Error: hopsMessage, DiedAt: d.At}})
-		vm.wrote()
+		vm.wrote(vm.host.View())
 		return
 	}
 	vm.host.View().Write(store.AddDelivery{Delivery: d})
-	vm.wrote()
+	vm.wrote(vm.host.View())
 	vm.collect(Committed{Delivery: d}, len(d.Data))
 }
 

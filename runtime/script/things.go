@@ -39,7 +39,7 @@ var thingsClass = &class{
 				t, ok := vm.thing("delete", call.Argument(0))
 				if ok {
 					vm.view().Write(store.DeleteThing{ID: t.ID})
-					vm.wrote()
+					vm.wrote(vm.view())
 				}
 				return vm.rt.ToValue(ok)
 			})
@@ -117,7 +117,7 @@ func thingsCreate(vm *VM, _ *native, call goja.FunctionCall) goja.Value {
 	fields := members(o, names, isMeta)
 	t.Fields = vm.encodeMembers(o, fields, maxThing)
 	view.Write(store.PutThing{Thing: t, Insert: true})
-	vm.wrote()
+	vm.wrote(vm.view())
 	return vm.newThing(t, fields)
 }
 
@@ -209,7 +209,7 @@ func (vm *VM) thingsUpdate(call goja.FunctionCall) func() goja.Value {
 		t.Version++
 		t.Indexed = vm.noun.indexes
 		vm.view().Write(store.PutThing{Thing: t})
-		vm.wrote()
+		vm.wrote(vm.view())
 		return vm.newThing(t, fields)
 	}
 }

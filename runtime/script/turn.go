@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/dop251/goja"
+
+	"chat.example.com.ai/store"
 )
 
 // Bounds of what one turn may collect. They keep one object's mistake from
@@ -19,28 +21,40 @@ const (
 
 // turn is what the running turn has collected.
 type turn struct {
-	effects    []Effect
-	bytes      int
-	err        *Error
-	kind       string // of the task that failed in it, if it began in an earlier turn
-	dropped    bool
-	finished   []*task // tasks that ended in this turn
-	calls      []int64 // calls that were made in this turn
-	outgoing   []*Calls
-	unheard    []*pendingCall // that failed in this turn, when nobody had asked for them
-	accepted   []Socket       // in this turn
-	orphans    []Socket       // accepted for a request that ended without a 101
-	closings   []*webSocket
-	attached   []attachment // attachments before this turn, to go back to
-	rejections map[*goja.Promise]struct{}
-	lines      int   // of console
-	thrown     place // of the last value that is no Error
+	effects  []Effect
+	bytes    int
+	err      *Error
+	kind     string // of the task that failed in it, if it began in an earlier turn
+	dropped  bool
+	finished []*task // tasks that ended in this turn
+	calls    []int64 // calls that were made in this turn
+	outgoing []*Calls
+	accepted []Socket // in this turn
+	orphans  []Socket // accepted for a request that ended without a 101
+	closings []*webSocket
+	attached []attachment // attachments before this turn, to go back to
+	mishaps  *mishaps     // made when there is one
+	lines    int          // of console
 
 	// The auto-response before this turn changed it.
 	autoBefore  *SetAutoResponse
 	autoChanged bool
 
 	sent [4]sentText // the newest first: what one loop sends to each socket is rarely more
+}
+
+// mishaps is what has gone wrong in the turn, without failing it so far.
+type mishaps struct {
+	rejections map[*goja.Promise]struct{} // of promises that nobody has looked at
+	unheard    []*pendingCall             // that failed when nobody had asked for their results
+	thrown     place                      // of the last thrown value that is no Error
+}
+
+func (vm *VM) mishaps() *mishaps {
+	if vm.turn.mishaps == nil {
+		vm.turn.mishaps = &mishaps{rejections: make(map[*goja.Promise]struct{})}
+	}
+	return vm.turn.mishaps
 }
 
 // sentText is a payload that was sent, and the string it was made of.
@@ -131,9 +145,9 @@ func (vm *VM) collect(e Effect, bytes int) {
 	t.effects = append(t.effects, e)
 }
 
-// wrote checks the turn's writes against their bounds.
-func (vm *VM) wrote() {
-	if n, bytes := vm.host.View().Turn(); n > maxTurnWrites || bytes > maxTurnBytes {
+// wrote checks the turn's writes, as a view sees them, against their bounds.
+func (vm *VM) wrote(view *store.View) {
+	if n, bytes := view.Turn(); n > maxTurnWrites || bytes > maxTurnBytes {
 		vm.limit("a turn may write at most %d rows of %d MiB together", maxTurnWrites, maxTurnBytes>>20)
 	}
 }
@@ -186,25 +200,26 @@ func (vm *VM) outcome() Outcome {
 // trackRejection keeps the promises that are rejected and that nobody has
 // looked at.
 func (vm *VM) trackRejection(p *goja.Promise, op goja.PromiseRejectionOperation) {
+	m := vm.mishaps()
 	switch op {
 	case goja.PromiseRejectionReject:
-		if vm.turn.rejections == nil {
-			vm.turn.rejections = make(map[*goja.Promise]struct{})
-		}
-		vm.turn.rejections[p] = struct{}{}
-		if v := vm.turn.thrown.value; v == nil || !v.SameAs(p.Result()) { // else it is known better
+		m.rejections[p] = struct{}{}
+		if v := m.thrown.value; v == nil || !v.SameAs(p.Result()) { // else it is known better
 			vm.notePlace(p.Result())
 		}
 	case goja.PromiseRejectionHandle:
-		delete(vm.turn.rejections, p)
+		delete(m.rejections, p)
 	}
 }
 
 // reportRejections logs what was rejected in this turn and awaited by nobody,
 // each reason once. It fails nothing.
 func (vm *VM) reportRejections() {
+	if vm.turn.mishaps == nil {
+		return
+	}
 	var reasons []goja.Value
-	for p := range vm.turn.rejections {
+	for p := range vm.turn.mishaps.rejections {
 		reason := p.Result()
 		if slices.ContainsFunc(reasons, reason.SameAs) {
 			continue
@@ -219,7 +234,7 @@ func (vm *VM) reportRejections() {
 			vm.host.ScriptError("unhandled rejection", e)
 		}
 	}
-	vm.turn.rejections = nil
+	clear(vm.turn.mishaps.rejections)
 }
 
 // Idle reports whether nothing pins the VM: no timer, no handler that goes on,

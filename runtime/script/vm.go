@@ -56,7 +56,8 @@ type VM struct {
 
 	// The running turn.
 	turn    turn
-	current *task // on whose behalf JavaScript runs
+	fork    *store.View // of the running transactionSync
+	current *task       // on whose behalf JavaScript runs
 
 	// What outlives a turn.
 	tasks   map[TaskID]*task
@@ -298,6 +299,9 @@ var baseClass = &class{
 // view is the object's rows. There are none while scripts are only looked at.
 func (vm *VM) view() *store.View {
 	vm.needHost("storage")
+	if vm.fork != nil {
+		return vm.fork
+	}
 	return vm.host.View()
 }
 
