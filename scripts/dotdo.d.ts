@@ -124,9 +124,15 @@ declare module 'dotdo' {
    * an await on any of these lets no other event in. A key has at most 2048 bytes, key
    * and value together 2 MiB, one call 128 keys. Values are what structuredClone takes.
    */
-  export interface DurableObjectStorage extends DurableObjectTransaction {
-    /** Undoes what the function wrote here if it throws, and goes on. What it returns is what this returns. */
-    transaction<T>(run: (txn: DurableObjectTransaction & { rollback(): void }) => T | PromiseLike<T>): Promise<T>
+  export interface DurableObjectStorage extends DurableObjectRows {
+    /** Undoes what the function wrote with `txn` if it throws, and the turn goes on. What it returns is what this returns. */
+    transaction<T>(run: (txn: DurableObjectTransaction) => T | PromiseLike<T>): Promise<T>
+
+    /** Undoes all that the function wrote, things too, if it throws. It must not be async. */
+    transactionSync<T>(run: () => T): T
+
+    /** Does nothing: what a turn sends leaves only when what it wrote is on disk. */
+    sync(): Promise<void>
 
     /** Removes every value, and the alarm. */
     deleteAll(): Promise<void>
@@ -140,7 +146,13 @@ declare module 'dotdo' {
     deleteAlarm(): Promise<void>
   }
 
-  export interface DurableObjectTransaction {
+  /** What the function of `storage.transaction` is given. */
+  export interface DurableObjectTransaction extends DurableObjectRows {
+    /** Undoes what was written so far; nothing more can be read or written with it. */
+    rollback(): void
+  }
+
+  export interface DurableObjectRows {
     get<T = any>(key: string): Promise<T | undefined>
     get<T = any>(keys: Iterable<string>): Promise<Map<string, T>>
 

@@ -131,12 +131,19 @@ func (r *reloader) report(err error) {
 	if e.File != "" {
 		attrs = append(attrs, "file", filepath.Join(r.options.Folder, e.File), "line", e.Line, "column", e.Column)
 	}
-	if e.Stack != "" && r.frames == nil {
-		attrs = append(attrs, "stack", e.Stack)
+	var shown []string
+	for _, each := range [...]struct{ name, text string }{{"frame", e.Frame()}, {"stack", e.Stack}} {
+		if each.text == "" {
+			continue
+		}
+		shown = append(shown, each.text)
+		if r.frames == nil {
+			attrs = append(attrs, each.name, each.text)
+		}
 	}
 	r.log.Error(message, attrs...)
-	if e.Stack != "" && r.frames != nil {
-		fmt.Fprintf(r.frames, "%s\n", e.Stack)
+	if r.frames != nil && len(shown) > 0 {
+		fmt.Fprintln(r.frames, strings.Join(shown, "\n"))
 	}
 }
 
