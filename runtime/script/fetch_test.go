@@ -132,7 +132,7 @@ func TestWhatAFetchReturns(t *testing.T) {
 		`return fetch('http://a/').then(r => new Response(r.body, r)).then(r => [r.status, r.headers.get('content-type'), r.url].join())`:                                                                                       "404,application/json,",
 		`const r = await fetch('http://a/empty'); return [r.ok, r.body === null, await r.text()].join()`:                                                                                                                        "true,true,",
 		`const all = await Promise.all(['x', 'y'].map(p => fetch('http://a/' + p))); return all.length`:                                                                                                                         "2",
-		"\n  await fetch('http://a/fails')":                                                      "a.js:3:15: TypeError: fetch failed: no",
+		"\n  await fetch('http://a/fails')":                                                      "a.js:3:14: TypeError: fetch failed: no",
 		`try { await fetch('http://a/fails') } catch (e) { return e instanceof TypeError }`:      "true",
 		`const r = await fetch('http://a/1'); return (await fetch('http://a/2')).status`:         "404",
 		`class Mine extends Response {}; return [typeof fetch, fetch.name, fetch.length].join()`: "function,fetch,0",

@@ -52,15 +52,15 @@ func (s *Set) LoadTest(file string) (*TestFile, error) {
 	if err != nil {
 		return nil, plainError(err)
 	}
-	program, err := goja.Compile(file, code[file], false)
-	if err != nil {
+	m := &module{file: file}
+	if err := m.compile(code[file], s.supers); err != nil {
 		return nil, compileError(file, err)
 	}
 	runtime, err := goja.Compile(testName, testSource, true)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", testName, err)
 	}
-	f := &TestFile{File: file, set: s, module: &module{file: file, program: program}, runtime: runtime}
+	f := &TestFile{File: file, set: s, module: m, runtime: runtime}
 	t := f.newVM(nil)
 	if out := t.vm.run(func() { t.load() }); out.Err != nil {
 		return nil, withFile(out.Err, file)

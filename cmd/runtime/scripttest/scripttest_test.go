@@ -239,13 +239,13 @@ var failing = map[string]struct {
 	want []string
 }{
 	"a value": {"expect(await call.Room('a').count()).toBe(2)", []string{
-		"expect(…).toBe(…)", "expected: 2", "received: 1", "a.test.js:3:43", "    3 | expect(await", "|" + strings.Repeat(" ", 43) + "^"}},
+		"expect(…).toBe(…)", "expected: 2", "received: 1", "a.test.js:3:38", "    3 | expect(await", "|" + strings.Repeat(" ", 38) + "^"}},
 	"an object": {"expect({ a: 1, b: [2], d: 4 }).toEqual({ a: 1, b: [3], d: 4 })", []string{
 		"- expected", "+ received", "    a: 1,", "-     3,", "+     2,", "    d: 4,"}},
 	"part of an object": {"expect({ a: 1, b: 2 }).toMatchObject({ a: 2 })", []string{"-   a: 2,", "+   a: 1,"}},
 	"no frame": {"const ws = await connect('/ws/a')\nws.send('one'); await ws.next()\nws.send({ a: [1, 2], b: 'two' })\nawait ws.nextWhere({ type: 'x' })", []string{
-		`/ws/a: a frame with { type: "x" } did not come within 5 s`, `    "one"`, `  * { a: [ 1, 2 ], b: "two" }`, "a.test.js:6:20"}},
-	"a promise for ever": {"await new Promise(() => {})", []string{"awaits a promise that nothing will settle", "a.test.js:2:6"}},
+		`/ws/a: a frame with { type: "x" } did not come within 5 s`, `    "one"`, `  * { a: [ 1, 2 ], b: "two" }`, "a.test.js:6:10"}},
+	"a promise for ever": {"await new Promise(() => {})", []string{"awaits a promise that nothing will settle", "a.test.js:2:2"}},
 	"a loop":             {"await clock.advance(1)\nfor (;;) {}", []string{"TimeoutError: the turn ran longer than 200ms", "a.test.js:"}},
 	"a loop in an object": {"const ws = await connect('/ws/a')\nws.send('loop')\nawait ws.next()", []string{
 		"the turn ran longer than 200ms", "room.js:14", "object=Room/a"}},
