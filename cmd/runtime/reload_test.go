@@ -311,7 +311,7 @@ func TestAJSONLogHasFields(t *testing.T) {
 	if err := json.Unmarshal([]byte(line), &fields); err != nil {
 		t.Fatal(line, err)
 	}
-	if !contains(fields, object{"file": file, "line": 2, "column": 1}) || !strings.Contains(fmt.Sprint(fields["stack"]), "^") {
+	if !contains(fields, object{"file": file, "line": 2, "column": 1}) || !strings.Contains(fmt.Sprint(fields["frame"]), "^") {
 		t.Error(line)
 	}
 	if n := p.metric(`chat_script_errors_total{event="load"}`); n < 1 {

@@ -11,6 +11,10 @@ import (
 // of a second, and next to nothing for the processor.
 const overseerTick = 20 * time.Millisecond
 
+// overseerLead is how much earlier than at its time-out a turn ends: a few ticks, so
+// that it ends before a regular expression in it, which has the same time-out.
+const overseerLead = 3 * overseerTick
+
 // hungAfter is how long a turn may go on after its interrupt: longer than a busy
 // machine, or a regular expression with a time-out of its own, needs to see it.
 const hungAfter = 4 * time.Second
@@ -65,7 +69,7 @@ func (o *Overseer) look(now time.Time) {
 			o.running[w] = now
 		case now.Sub(since) >= w.timeout+hungAfter:
 			o.hung()
-		case now.Sub(since) >= w.timeout:
+		case now.Sub(since) >= w.timeout-overseerLead:
 			w.expire()
 		}
 	}

@@ -160,10 +160,6 @@ type noun struct {
 // when a pattern is compiled.
 var regexpTimeout sync.Once
 
-// regexpGrace is how much longer than a turn a match may take, so that it is the turn
-// that ends: clocks that measure both are as coarse as 100 ms.
-const regexpGrace = 100 * time.Millisecond
-
 // Load reads the scripts of a folder. An error of a script is an *Error with its
 // position. A folder without scripts is an error too.
 func Load(o Options) (*Set, error) {
@@ -173,7 +169,7 @@ func Load(o Options) (*Set, error) {
 	regexpTimeout.Do(func() {
 		// A match that takes longer returns no match; by then the turn's own
 		// deadline has passed too, and ends it.
-		regexp2.DefaultMatchTimeout = o.TurnTimeout + regexpGrace
+		regexp2.DefaultMatchTimeout = o.TurnTimeout
 	})
 	files, err := scriptFiles(o.Folder)
 	if err != nil {
