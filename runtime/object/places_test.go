@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -106,8 +107,9 @@ func TestACallWakesATargetThatWaits(t *testing.T) {
 		synctest.Wait()
 		began := time.Now()
 		go func() { ask(n, "b", "/chain/b?n=1"); done <- "chain" }() // waits behind it, then calls b1
-		if first, second, third := <-done, <-done, <-done; first != "slept" || time.Since(began) > 6*time.Second {
-			t.Errorf("%s, %s, %s after %v", first, second, third, time.Since(began))
+		// All in the same instant, in which whoever has its answer may say so first.
+		if all := []string{<-done, <-done, <-done}; !slices.Contains(all, "slept") || !slices.Contains(all, "chain") || time.Since(began) > 6*time.Second {
+			t.Errorf("%s after %v", all, time.Since(began))
 		}
 	})
 }
