@@ -2,6 +2,7 @@ package object
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"hash/maphash"
 	"log/slog"
@@ -124,7 +125,7 @@ func NewNode(set *script.Set, c Config) *Node {
 		c.HibernateAfter = DefaultHibernateAfter
 	}
 	n := &Node{quiet: make(chan struct{}, 1), wave: newWave(), config: c, store: c.Store, sockets: c.Sockets, log: c.Log, seed: maphash.MakeSeed(),
-		entropy: ulid.Monotonic(ulid.DefaultEntropy(), 0)}
+		entropy: ulid.Monotonic(rand.Reader, 0)}
 	n.workers.next, n.workers.stop = make(chan *Object), make(chan struct{})
 	n.ready.init()
 	n.fetches = newFetches(fetch.New(fetch.Options{AllowPrivate: c.AllowPrivateFetch}))
