@@ -56,8 +56,8 @@ function read(data) {
 
 /** A name for somebody who came without one: guest-3fa2c1. */
 function guest() {
-  const bytes = crypto.getRandomValues(new Uint8Array(3))
-  return 'guest-' + Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('')
+  const bytes = crypto.getRandomValues(new Uint8Array(6))
+  return 'guest-' + Array.from(bytes, (b) => (b % 16).toString(16)).join('')
 }
 
 /** ?limit=20 of a request; undefined if it is no whole number from 1 to max. */

@@ -11,8 +11,8 @@ import (
 
 // goja has no bound on memory, and what doesn't fit ends the process. What a
 // script most easily makes too large by a number that it was sent is bounded
-// here: calls that are written so in the scripts check their sizes first. A script
-// that wants to can still find another way.
+// here: methods of strings, and constructors where scripts call them by their names. A
+// script that wants to can still find another way.
 const (
 	maxText   = 32 << 20   // characters that repeat, padStart and padEnd make; a message has 1 MiB
 	maxLength = 10_000_000 // of an array, or a buffer's elements: 160 MB at most
@@ -25,7 +25,7 @@ const (
 )
 
 // boundedMethods are methods of strings, each with the length of its result.
-var boundedMethods = map[unistring.String]func(text, n float64) float64{
+var boundedMethods = map[string]func(text, n float64) float64{
 	"repeat":   func(text, n float64) float64 { return text * n },
 	"padStart": math.Max,
 	"padEnd":   math.Max,
@@ -43,18 +43,9 @@ var allocators = map[unistring.String]bool{
 func boundCall(call *ast.CallExpression) {
 	switch callee := call.Callee.(type) {
 	case *ast.DotExpression:
-		name := callee.Identifier.Name
-		switch left := callee.Left.(type) {
-		case *ast.Optional, *ast.SuperExpression:
-			return
-		case *ast.Identifier:
-			if left.Name == "Array" && name == "from" && len(call.ArgumentList) > 0 {
-				boundLengthOf(call.ArgumentList[0])
-			}
-		}
-		if boundedMethods[name] != nil {
-			call.Callee = &ast.Identifier{Name: "bounded " + name, Idx: callee.Identifier.Idx}
-			call.ArgumentList = append([]ast.Expression{callee.Left}, call.ArgumentList...)
+		left, ok := callee.Left.(*ast.Identifier)
+		if ok && left.Name == "Array" && callee.Identifier.Name == "from" && len(call.ArgumentList) > 0 {
+			boundLengthOf(call.ArgumentList[0])
 		}
 	case *ast.Identifier:
 		boundArguments(callee.Name, call.ArgumentList, callee.Idx0())
@@ -112,26 +103,11 @@ func checked(function unistring.String, e ast.Expression, at file.Idx) ast.Expre
 var boundGlobals = map[string]func(vm *VM) goja.Value{
 	string(lengthFunction): func(vm *VM) goja.Value { return vm.function("", boundedLength) },
 	string(codeFunction):   func(vm *VM) goja.Value { return vm.function("", boundedCode) },
-	"bounded repeat":       boundedMethod("repeat"),
-	"bounded padStart":     boundedMethod("padStart"),
-	"bounded padEnd":       boundedMethod("padEnd"),
-}
-
-// numberOf is the number that a built-in will make of a value, 0 if that runs code
-// of the script.
-func numberOf(v goja.Value) float64 {
-	if _, isObject := v.(*goja.Object); isObject {
-		return 0
-	}
-	if _, isSymbol := v.(*goja.Symbol); isSymbol {
-		return 0
-	}
-	return v.ToFloat()
 }
 
 func boundedLength(vm *VM, call goja.FunctionCall) goja.Value {
 	v := call.Argument(0)
-	if _, isText := stringOf(v); !isText && numberOf(v) > maxLength {
+	if isNumber(v) && v.ToFloat() > maxLength {
 		vm.throwError("RangeError", "a length of %s is more than %d", vm.describe(v), maxLength)
 	}
 	return v
@@ -145,28 +121,47 @@ func boundedCode(vm *VM, call goja.FunctionCall) goja.Value {
 	return v
 }
 
-// boundedMethod makes a function that calls a method of its first argument, after
-// a look at the size.
-func boundedMethod(name string) func(vm *VM) goja.Value {
-	size := boundedMethods[unistring.String(name)]
-	return func(vm *VM) goja.Value {
-		return vm.function(name, func(vm *VM, call goja.FunctionCall) goja.Value {
-			this, args := call.Argument(0), call.Arguments[1:]
-			if s, ok := this.(goja.String); ok && len(args) > 0 {
-				if n := size(float64(s.Length()), numberOf(args[0])); n > maxText {
-					vm.throwError("RangeError", "%s: a text of %.0f characters is longer than %d", name, n, maxText)
-				}
+// boundStrings puts the bounded methods before those of the engine, which they call:
+// those whose names stand in the scripts, as each takes 2 KB of every VM.
+func (vm *VM) boundStrings() {
+	for _, name := range vm.set.bounded {
+		size := boundedMethods[name]
+		proto := vm.intrinsic("String").(*goja.Object).Get("prototype").(*goja.Object)
+		f, ok := goja.AssertFunction(proto.Get(name))
+		if !ok {
+			continue // an engine without the method
+		}
+		must(proto.DefineDataProperty(name, vm.function(name, func(vm *VM, call goja.FunctionCall) goja.Value {
+			if n := size(textLength(call.This), count(call.Argument(0))); n > maxText && !isEmpty(call.Argument(1)) {
+				vm.throwError("RangeError", "%s: a text of %.0f characters is longer than %d", name, n, maxText)
 			}
-			if nullish(this) {
-				vm.throwType("Cannot read property '%s' of %s", name, this)
-			}
-			f, ok := goja.AssertFunction(this.ToObject(vm.rt).Get(name))
-			if !ok {
-				vm.throwType("Object has no member '%s'", name)
-			}
-			v, err := f(this, args...)
+			v, err := f(call.This, call.Arguments...)
 			vm.check(err)
 			return v
-		})
+		}), goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_FALSE))
 	}
+}
+
+// textLength is the length of what a method of strings is called on, 0 if to make a
+// string of it runs code of the script.
+func textLength(v goja.Value) float64 {
+	if s, ok := v.(goja.String); ok {
+		return float64(s.Length())
+	}
+	return 0
+}
+
+// count is the number that a method makes of its first argument, 0 if that throws or
+// runs code of the script.
+func count(v goja.Value) float64 {
+	if _, isText := stringOf(v); isText || isNumber(v) {
+		return v.ToFloat()
+	}
+	return 0
+}
+
+// isEmpty reports that a text is padded with nothing.
+func isEmpty(v goja.Value) bool {
+	s, ok := v.(goja.String)
+	return ok && s.Length() == 0
 }

@@ -51,6 +51,7 @@ type Set struct {
 	routes   []Route
 	handlers []Handler
 	folders  []string // of all files that were read
+	bounded  []string // boundedMethods that scripts name
 
 	schedules []Schedule
 	supers    map[string]struct{} // positions of the calls of super
@@ -189,6 +190,11 @@ func Load(o Options) (*Set, error) {
 			return nil, compileError(f, err)
 		}
 		m.sum = sha256.Sum256([]byte(code[f]))
+		for name := range boundedMethods {
+			if strings.Contains(code[f], name) && !slices.Contains(s.bounded, name) {
+				s.bounded = append(s.bounded, name)
+			}
+		}
 		s.modules = append(s.modules, m)
 	}
 	for _, m := range s.modules {

@@ -118,6 +118,7 @@ func (s *Set) newVM(host Host) *VM {
 	vm.rt.SetAsyncContextTracker((*asyncContext)(vm))
 	vm.rt.SetTimeSource(vm.now)
 	vm.installGlobals(webGlobals, hostGlobals, hiddenGlobals, boundGlobals)
+	vm.boundStrings()
 	vm.trampoline, _ = goja.AssertFunction(vm.rt.ToValue(func(goja.FunctionCall) goja.Value {
 		vm.body()
 		return goja.Undefined()
