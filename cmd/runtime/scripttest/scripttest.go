@@ -95,9 +95,10 @@ func chosen(o Options) ([]string, error) {
 			return nil, err
 		}
 		rel = filepath.ToSlash(rel)
+		named := filepath.ToSlash(filepath.Clean(name)) // as scripts are named in logs
 		n := len(files)
 		for _, f := range all {
-			if f == rel || rel == "." || strings.HasPrefix(f, rel+"/") {
+			if f == rel || f == named || rel == "." || strings.HasPrefix(f, rel+"/") {
 				files = append(files, f)
 			}
 		}

@@ -365,7 +365,7 @@ func TestFilesOfTests(t *testing.T) {
 			t.Errorf("it doesn't say %q:\n%s", want, &out)
 		}
 	}
-	for _, files := range [][]string{{filepath.Join(folder, "deep")}, {filepath.Join(folder, "deep", "b.test.ts")}} {
+	for _, files := range [][]string{{filepath.Join(folder, "deep")}, {filepath.Join(folder, "deep", "b.test.ts")}, {"deep/b.test.ts"}} {
 		if counts, err := scripttest.Run(t.Context(), scripttest.Options{Folder: folder, Files: files}, &out); err != nil || counts != (scripttest.Counts{Passed: 1}) {
 			t.Errorf("%v: %+v, %v", files, counts, err)
 		}
