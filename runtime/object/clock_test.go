@@ -52,7 +52,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// begin starts a program with scripts by name, until it is stopped or the test ends.
+// run starts a program with scripts by name, until it is stopped or the test ends.
 func run(t *testing.T, data string, scripts map[string]string) *program {
 	t.Helper()
 	folder := t.TempDir()

@@ -71,8 +71,7 @@ func (h header) unmask(frame []byte) []byte {
 
 // clientFrame encodes a frame as a client would, with a mask that changes nothing.
 func clientFrame(first byte, payload []byte) []byte {
-	b := append(clientHeader(first, len(payload)), payload...)
-	return b
+	return append(clientHeader(first, len(payload)), payload...)
 }
 
 // clientHeader is the header of clientFrame.

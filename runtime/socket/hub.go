@@ -6,7 +6,7 @@ import (
 )
 
 // indexAbove is the number of sockets over which a hub keeps an index of tags.
-// Most have few: looking at some is faster than a map, and costs nothing.
+// Most have fewer: to look at them all takes less than a microsecond, and no memory.
 const indexAbove = 32
 
 // Hub is the sockets of one object, with its tags and its auto-response. The
