@@ -6,7 +6,7 @@ import (
 )
 
 // indexAbove is the number of sockets over which a hub keeps an index of tags.
-// Most have fewer: to look at them all takes less than a microsecond, and no memory.
+// Most have fewer, and to look at them all takes no memory.
 const indexAbove = 32
 
 // Hub is the sockets of one object, with its tags and its auto-response. The
