@@ -59,6 +59,7 @@ func TestHostileValuesAreValues(t *testing.T) {
 					{Type: "Note", Where: []Cond{{"b.c", "$eq", text}}, Indexed: []string{"b.c"}},
 					{Where: []Cond{{"a", "$in", []any{text, 5.0}}}},
 					{Where: []Cond{{"$id", "$gte", text}}, Limit: 1},
+					{Where: []Cond{{"$id", "$lte", text}}, OrderBy: []Order{{"$id", true}}, Limit: 1},
 					{Type: "Note", Where: []Cond{{"a", "$lte", text}}, OrderBy: []Order{{"a", true}}, Limit: 1},
 				} {
 					if got := list(t, v, q); len(got) != 1 || got[0].ID != text {

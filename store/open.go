@@ -63,6 +63,9 @@ type Options struct {
 	// ObserveCommit, if not nil, is called by the writer after each transaction
 	// with the number of batches in it and how long it took. It must not block.
 	ObserveCommit func(batches int, took time.Duration)
+	// ObserveRead, if not nil, is called with each statement that a read runs and its
+	// parameters, on the reader's goroutine: for tests.
+	ObserveRead func(statement string, args []any)
 	// MaxGroup bounds the batches in one transaction; default 256, which keeps the
 	// wait of the first for the last within some 15 ms.
 	MaxGroup int
@@ -163,7 +166,7 @@ func (s *Store) open(ctx context.Context) error {
 	readerDB.SetMaxOpenConns(maxReaders)
 	readerDB.SetMaxIdleConns(maxReaders)
 	s.reader = bun.NewDB(readerDB, sqlitedialect.New())
-	s.cache.db = readerDB
+	s.cache.db, s.cache.observe = readerDB, s.opts.ObserveRead
 	return nil
 }
 

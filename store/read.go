@@ -20,7 +20,8 @@ const (
 
 // statementCache keeps the readers' statements by their text.
 type statementCache struct {
-	db *sql.DB
+	db      *sql.DB
+	observe func(statement string, args []any) // or nil
 
 	mu     sync.Mutex
 	byText map[sqlText]*sql.Stmt
@@ -28,6 +29,9 @@ type statementCache struct {
 
 // query runs a statement on one of the readers' connections.
 func (c *statementCache) query(ctx context.Context, text sqlText, args ...any) (*sql.Rows, error) {
+	if c.observe != nil {
+		c.observe(string(text), args)
+	}
 	stmt, err := c.statement(ctx, text)
 	if err != nil {
 		return nil, err

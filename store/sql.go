@@ -128,9 +128,11 @@ func (b *builder) cond(c *cond, a access) {
 	case "$gte":
 		b.add(v, " >= ", b.arg(c.values[0].bind()))
 	case "$lt":
-		b.add(v, " < ", b.arg(c.values[0].bind()), " AND ", v, " > ", nothingSQL)
+		b.add(v, " < ", b.arg(c.values[0].bind()))
+		b.something(c.field, v)
 	case "$lte":
-		b.add(v, " <= ", b.arg(c.values[0].bind()), " AND ", v, " > ", nothingSQL)
+		b.add(v, " <= ", b.arg(c.values[0].bind()))
+		b.something(c.field, v)
 	case "$in":
 		b.add(v, " IN (")
 		for i, item := range c.values {
@@ -140,6 +142,15 @@ func (b *builder) cond(c *cond, a access) {
 			b.add(b.arg(item.bind()))
 		}
 		b.add(")")
+	}
+}
+
+// something writes the condition that a field has a value, beside one that is met by
+// nothing, too. A meta field always has one (and SQLite would compare a text with
+// the name of minus infinity).
+func (b *builder) something(f field, v sqlText) {
+	if f.meta == notMeta {
+		b.add(" AND ", v, " > ", nothingSQL)
 	}
 }
 
