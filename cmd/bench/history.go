@@ -126,7 +126,7 @@ func (o historyOptions) fill(ctx context.Context, p *programs, data string, prog
 		defer stopProgress()
 		for n := 0; n < o.messages; n += historyTurn {
 			many := min(historyTurn, o.messages-n)
-			if err := pages.do(ctx, http.MethodPost, fmt.Sprintf("/fill/bench?messages=%d", many), func(io.Reader) error { return nil }); err != nil {
+			if _, err := pages.do(ctx, http.MethodPost, fmt.Sprintf("/fill/bench?messages=%d", many)); err != nil {
 				return err
 			}
 			made.Add(int64(many))
@@ -144,12 +144,10 @@ func (o historyOptions) walk(ctx context.Context, pages *pager, r *historyReport
 	defer stopProgress()
 	last := ""
 	for {
-		began := time.Now()
-		ids, err := pages.page(ctx, "after="+last)
+		ids, err := pages.page(ctx, "after="+last, &took)
 		if err != nil {
 			return nil, err
 		}
-		took.add(time.Since(began))
 		for _, id := range ids {
 			if id <= last {
 				return nil, fmt.Errorf("message %s comes after %s", id, last)
@@ -177,11 +175,9 @@ func (o historyOptions) jump(ctx context.Context, pages *pager, r *historyReport
 		if kind != "newest" {
 			query = kind + "=" + places[rand.IntN(len(places))]
 		}
-		began := time.Now()
-		if _, err := pages.page(ctx, query); err != nil {
+		if _, err := pages.page(ctx, query, &took); err != nil {
 			return err
 		}
-		took.add(time.Since(began))
 	}
 	r.add(kind, &took)
 	return nil
@@ -209,38 +205,42 @@ func newPager(t target) *pager {
 
 func (p *pager) close() { p.transport.CloseIdleConnections() }
 
-// page reads one page of the room, and returns the $id of each message.
-func (p *pager) page(ctx context.Context, query string) (ids []string, err error) {
+// page reads one page of the room, notes what that took, and returns the $id of each
+// message.
+func (p *pager) page(ctx context.Context, query string, took *histogram) (ids []string, err error) {
+	began := time.Now()
+	text, err := p.do(ctx, http.MethodGet, fmt.Sprintf("/rooms/bench/messages?limit=%d&%s", historyPage, query))
+	if err != nil {
+		return nil, err
+	}
+	took.add(time.Since(began))
 	var messages []struct {
 		ID string `json:"$id"`
 	}
-	path := fmt.Sprintf("/rooms/bench/messages?limit=%d&%s", historyPage, query)
-	err = p.do(ctx, http.MethodGet, path, func(body io.Reader) error { return json.NewDecoder(body).Decode(&messages) })
+	if err := json.Unmarshal(text, &messages); err != nil {
+		return nil, err
+	}
 	for _, m := range messages {
 		ids = append(ids, m.ID)
 	}
-	return ids, err
+	return ids, nil
 }
 
-// do makes a request, which must be answered with 200.
-func (p *pager) do(ctx context.Context, method, path string, read func(body io.Reader) error) error {
+// do makes a request, which must be answered with 200, and returns the answer.
+func (p *pager) do(ctx context.Context, method, path string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://"+p.addr+path, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	response, err := p.client.Do(request)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s %s is answered with %s", method, path, response.Status)
+		return nil, fmt.Errorf("%s %s is answered with %s", method, path, response.Status)
 	}
-	if err := read(response.Body); err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, response.Body) // so that the connection can be used again
-	return err
+	return io.ReadAll(response.Body)
 }
 
 func (r *historyReport) print(w io.Writer) error {

@@ -467,3 +467,18 @@ func BenchmarkJoin(b *testing.B) {
 		})
 	}
 }
+
+// A page of history, from the rows to the answer.
+func BenchmarkHistoryPage(b *testing.B) {
+	r := newShippedRoom(b, nil)
+	ann := r.join("ann")
+	for range 200 {
+		r.settle(r.vm.Message(r.task(), ann, true, []byte(`{"type":"message","content":"hello, this is a message of about the usual length"}`)))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if response := r.get("/rooms/general/messages?limit=100"); response == nil || response.Status != 200 {
+			b.Fatal(response)
+		}
+	}
+}
