@@ -76,6 +76,8 @@ type Store struct {
 	opts      Options
 	epoch     uint64
 	seq       atomic.Int64
+	ids       idMark
+	idsFrom   int64
 	lock      *flock.Flock // nil with Memory
 	temporary string       // folder to remove at Close, with Memory
 
@@ -218,9 +220,9 @@ func dataSource(path string, cacheKiB int, pragmas ...string) string {
 }
 
 // takeOver raises the epoch, which fences off whoever had the database before,
-// and finds the next free position of the outbox.
+// and finds the next free position of the outbox and the time that no id has reached.
 func (s *Store) takeOver(ctx context.Context) error {
-	if err := s.conn.QueryRowContext(ctx, "UPDATE owner SET epoch = epoch + 1 RETURNING epoch").Scan(&s.epoch); err != nil {
+	if err := s.conn.QueryRowContext(ctx, "UPDATE owner SET epoch = epoch + 1 RETURNING epoch, ids_until").Scan(&s.epoch, &s.idsFrom); err != nil {
 		return fmt.Errorf("store: take the fencing token: %w", err)
 	}
 	var last int64
@@ -230,6 +232,7 @@ func (s *Store) takeOver(ctx context.Context) error {
 		return fmt.Errorf("store: read the end of the outbox: %w", err)
 	}
 	s.seq.Store(last)
+	s.ids.stored = s.idsFrom
 	return nil
 }
 

@@ -14,7 +14,7 @@ import (
 type statements struct {
 	begin, commit, rollback        *statement
 	savepoint, release, rollbackTo *statement
-	epoch                          *statement
+	epoch, markIDs                 *statement
 
 	insertThing, putThing, oldThing, deleteThing *statement
 	addIndex, deleteIndex, declareIndex          *statement
@@ -47,6 +47,7 @@ func (w *statements) prepare(ctx context.Context, conn any) error {
 		{&w.release, `RELEASE batch`},
 		{&w.rollbackTo, `ROLLBACK TO batch`},
 		{&w.epoch, `SELECT epoch FROM owner`},
+		{&w.markIDs, `UPDATE owner SET ids_until = ?`},
 
 		{&w.insertThing, thingInsert},
 		{&w.putThing, thingInsert + ` ON CONFLICT (object, id) DO UPDATE SET type = excluded.type, created = excluded.created,
