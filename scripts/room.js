@@ -6,7 +6,7 @@
 // what was said is in this.things, and both are there after a sleep.
 
 import { $, DO } from 'dotdo'
-import { history, missed } from './lib/history.js'
+import { history, missed, newest } from './lib/history.js'
 import { firstOf, limitOf } from './lib/limit.js'
 import { readMessage } from './lib/message.js'
 import { isName, nameRule } from './lib/name.js'
@@ -28,6 +28,8 @@ let known
 /** @type {Set<string> | undefined} of whom nobody has been told yet */
 let changed
 let opened = false
+/** @type {string | null | undefined} the $id of the newest message; undefined if it has to be looked up */
+let latest
 
 /** A name for somebody who came without one: guest-3fa2c1. */
 function guest() {
@@ -60,7 +62,10 @@ export default DO.extend({
     if (!isName(user)) return c.json({ error: `user is ${nameRule}` }, 400)
 
     await this.open(room)
-    const { latest, frames } = await missed(this.things, c.req.query('since'))
+    const since = c.req.query('since')
+    let frames = []
+    if (since !== undefined) ({ frames, latest } = await missed(this.things, since))
+    else if (latest === undefined) latest = await newest(this.things)
     const told = this.known() // before this socket is among the room's
     const isNew = !told.has(user)
     if (told.size === 0) known = undefined // nobody is to be told; who comes next finds this one here
@@ -147,6 +152,7 @@ export default DO.extend({
     const message = this.things.create({ $type: 'Message', room, author, content, sent: new Date(), id })
     this.broadcast(`room:${room}`, { type: 'message', message })
     $.send('Message.sent', message)
+    latest = undefined // and not this one: the turn may still fail
     return message
   },
 

@@ -36,6 +36,7 @@ type shippedRoom struct {
 	timers map[int64]time.Duration
 	frames map[Socket][]frame  // what each socket was sent of who is here
 	said   map[Socket][]string // and what was said
+	latest map[Socket]string   // of each welcome
 }
 
 // frame is a welcome or presence frame.
@@ -46,8 +47,11 @@ type frame struct {
 	More, Count  int
 }
 
-// messageFrame is a message, which no other frame has.
-type messageFrame struct{ Message *struct{ Content string } }
+// otherFrame is what else a frame may have: a message, and the newest one's $id.
+type otherFrame struct {
+	Message *struct{ Content string }
+	Latest  string
+}
 
 func (r *shippedRoom) Now() time.Time                           { return time.Now().Add(r.clock) }
 func (r *shippedRoom) View() *store.View                        { return r.view }
@@ -92,7 +96,7 @@ func newShippedRoom(t testing.TB, further map[string]string) *shippedRoom {
 			t.Error(err)
 		}
 	})
-	r := &shippedRoom{t: t, set: set, store: s, frames: make(map[Socket][]frame), said: make(map[Socket][]string)}
+	r := &shippedRoom{t: t, set: set, store: s, frames: make(map[Socket][]frame), said: make(map[Socket][]string), latest: make(map[Socket]string)}
 	r.wake()
 	return r
 }
@@ -133,7 +137,7 @@ func (r *shippedRoom) settle(out Outcome) (response *Response) {
 			if err := json.Unmarshal(e.Message.Data, &f); err != nil {
 				r.t.Fatal(err)
 			}
-			var m messageFrame
+			var m otherFrame
 			if err := json.Unmarshal(e.Message.Data, &m); err != nil {
 				r.t.Fatal(err)
 			}
@@ -141,6 +145,7 @@ func (r *shippedRoom) settle(out Outcome) (response *Response) {
 				r.said[e.Socket] = append(r.said[e.Socket], m.Message.Content)
 				continue
 			}
+			r.latest[e.Socket] = m.Latest
 			r.frames[e.Socket] = append(r.frames[e.Socket], f)
 		case Finished:
 			if e.Response != nil {
@@ -427,6 +432,39 @@ func TestAClockThatIsSetBackChangesNoOrder(t *testing.T) {
 	}
 	if told != "45" {
 		t.Errorf("who comes back is sent %s", told)
+	}
+}
+
+// A message whose turn failed is none, also for those who come next.
+func TestTheNewestMessageIsOneThatIsThere(t *testing.T) {
+	r := newShippedRoom(t, map[string]string{
+		"z.js": `export default DO.extend({ $type: 'Room', webSocketMessage(ws, data) { if (data.includes('fail')) throw new Error('no') } })`,
+	})
+	ann := r.join("ann")
+	say := func(content string) {
+		r.settle(r.vm.Message(r.task(), ann, true, []byte(`{"type":"message","content":"`+content+`"}`)))
+	}
+	newest := func() string {
+		var list []struct {
+			ID string `json:"$id"`
+		}
+		if err := json.Unmarshal(r.get("/rooms/general/messages?limit=1").Body, &list); err != nil || len(list) == 0 {
+			return ""
+		}
+		return list[0].ID
+	}
+	for i, content := range []string{"", "fail", "one", "fail", "two", "three", "fail"} {
+		if content != "" {
+			say(content)
+		}
+		for range 2 {
+			if got, want := r.latest[r.join(fmt.Sprint("bob", i))], newest(); got != want {
+				t.Errorf("after %q the newest message is %q, want %q", content, got, want)
+			}
+		}
+	}
+	if newest() == "" {
+		t.Error("nothing was said")
 	}
 }
 

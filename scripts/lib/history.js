@@ -37,17 +37,17 @@ export async function history(things, c) {
 
 /**
  * What somebody has missed whose last message was since, or '' if there was none yet:
- * the frames to send, and the $id of the newest message, null if there is none.
+ * the frames to send, and the $id of the newest message.
  *
  * If it is too much, or the message is unknown, the only frame is a gap, { since, latest }:
  * what is missing is what ?after= since has, up to latest. since is null if it is unknown.
  *
  * @param {import('dotdo').Things} things
- * @param {string | undefined} since undefined if nothing is to be sent
+ * @param {string} since
  * @returns {Promise<{ latest: string | null, frames: string[] }>}
  */
 export async function missed(things, since) {
-  const known = since === '' || (since !== undefined && (await isMessage(things, since)))
+  const known = since === '' || (await isMessage(things, since))
   if (known) {
     const messages = await messagesAfter(things, since, maxMissed + 1)
     if (messages.length === 0) return { latest: since || null, frames: [] }
@@ -56,10 +56,18 @@ export async function missed(things, since) {
       return { latest: messages[messages.length - 1].$id, frames }
     }
   }
-  const [newest] = await messagesBefore(things, '', 1)
-  const latest = newest ? newest.$id : null
-  if (since === undefined) return { latest, frames: [] }
+  const latest = await newest(things)
   return { latest, frames: [JSON.stringify({ type: 'gap', since: known ? since : null, latest })] }
+}
+
+/**
+ * The $id of the newest message; null if there is none.
+ *
+ * @param {import('dotdo').Things} things
+ */
+export async function newest(things) {
+  const [message] = await messagesBefore(things, '', 1)
+  return message ? message.$id : null
 }
 
 async function isMessage(things, id) {
