@@ -10,11 +10,12 @@ export default DO.extend({
 
   onRequest() {
     this.app.get('/rooms', async (c) => {
+      const after = c.req.query('after')
       const rooms = await this.things.list({
         $type: 'Room',
+        where: after ? { $id: { $gt: after } } : {}, // any name: nobody need have been there
         orderBy: { $id: 'asc' },
         limit: pageSize,
-        after: c.req.query('after'),
       })
       return c.json(rooms.map(({ $id, created }) => ({ room: $id, created })))
     })

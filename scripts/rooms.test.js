@@ -1,6 +1,6 @@
 import { test, expect, connect, call, request, clock } from 'dotdo/test'
 
-const rooms = async () => (await request('GET', '/rooms')).json()
+const rooms = async (query = '') => (await request('GET', `/rooms${query}`)).json()
 
 test('a room is listed once somebody was in it', async () => {
   expect(await rooms()).toEqual([])
@@ -9,6 +9,8 @@ test('a room is listed once somebody was in it', async () => {
   await connect('/ws/tea?user=bob')
   await clock.advance('1s')
   expect((await rooms()).map(({ room }) => room)).toEqual(['coffee', 'tea'])
+  for (const after of ['coffee', 'd', 'coffee%00']) expect(await rooms(`?after=${after}`)).toMatchObject([{ room: 'tea' }])
+  expect(await rooms('?after=tea')).toEqual([])
 })
 
 test('a room that is told of twice is listed once', async () => {

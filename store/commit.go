@@ -117,6 +117,7 @@ func (s *Store) group(jobs []job, errs []error) []error {
 		return errs
 	}
 	s.indexes.keep()
+	s.ids.keep()
 	if s.opts.ObserveCommit != nil {
 		s.opts.ObserveCommit(len(jobs), s.opts.Now().Sub(start))
 	}
@@ -136,6 +137,9 @@ func (s *Store) transact(jobs []job, ended []int64, errs []error) ([]error, erro
 		return errs, fmt.Errorf("store: declare an index: %w", err)
 	}
 	if epoch == s.epoch {
+		if err := s.markIDs(); err != nil {
+			return errs, fmt.Errorf("store: note the time of ids: %w", err)
+		}
 		for _, seq := range ended {
 			if err := s.exec(s.write.doneDelivery, seq); err != nil {
 				return errs, fmt.Errorf("store: end deliveries: %w", err)

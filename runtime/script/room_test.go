@@ -32,8 +32,11 @@ type shippedRoom struct {
 	view   *store.View
 	last   TaskID
 	ids    int
+	clock  time.Duration // how far the clock is from the real one
 	timers map[int64]time.Duration
-	frames map[Socket][]frame // what each socket was sent
+	frames map[Socket][]frame  // what each socket was sent of who is here
+	said   map[Socket][]string // and what was said
+	latest map[Socket]string   // of each welcome
 }
 
 // frame is a welcome or presence frame.
@@ -44,6 +47,13 @@ type frame struct {
 	More, Count  int
 }
 
+// otherFrame is what else a frame may have: a message, and the newest one's $id.
+type otherFrame struct {
+	Message *struct{ Content string }
+	Latest  string
+}
+
+func (r *shippedRoom) Now() time.Time                           { return time.Now().Add(r.clock) }
 func (r *shippedRoom) View() *store.View                        { return r.view }
 func (r *shippedRoom) Reads() context.Context                   { return r.t.Context() }
 func (r *shippedRoom) NextSeq() int64                           { return r.store.NextSeq() }
@@ -86,7 +96,7 @@ func newShippedRoom(t testing.TB, further map[string]string) *shippedRoom {
 			t.Error(err)
 		}
 	})
-	r := &shippedRoom{t: t, set: set, store: s, frames: make(map[Socket][]frame)}
+	r := &shippedRoom{t: t, set: set, store: s, frames: make(map[Socket][]frame), said: make(map[Socket][]string), latest: make(map[Socket]string)}
 	r.wake()
 	return r
 }
@@ -127,6 +137,15 @@ func (r *shippedRoom) settle(out Outcome) (response *Response) {
 			if err := json.Unmarshal(e.Message.Data, &f); err != nil {
 				r.t.Fatal(err)
 			}
+			var m otherFrame
+			if err := json.Unmarshal(e.Message.Data, &m); err != nil {
+				r.t.Fatal(err)
+			}
+			if m.Message != nil {
+				r.said[e.Socket] = append(r.said[e.Socket], m.Message.Content)
+				continue
+			}
+			r.latest[e.Socket] = m.Latest
 			r.frames[e.Socket] = append(r.frames[e.Socket], f)
 		case Finished:
 			if e.Response != nil {
@@ -376,6 +395,79 @@ func TestPresenceIsPaged(t *testing.T) {
 	}
 }
 
+// A clock that is set back changes what a message says of its time, and not the
+// order in which people saw it, which pages and those who come back go by.
+func TestAClockThatIsSetBackChangesNoOrder(t *testing.T) {
+	r := newShippedRoom(t, nil)
+	ann := r.join("ann")
+	for i := range 6 {
+		r.settle(r.vm.Message(r.task(), ann, true, []byte(fmt.Sprintf(`{"type":"message","content":"%d"}`, i))))
+		r.clock -= time.Hour
+	}
+	type message struct {
+		ID      string `json:"$id"`
+		Content string
+	}
+	page := func(query string) (contents string, last string) {
+		response := r.get("/rooms/general/messages" + query)
+		var list []message
+		if err := json.Unmarshal(response.Body, &list); err != nil {
+			t.Fatalf("%s: %s", query, response.Body)
+		}
+		for _, m := range list {
+			contents, last = contents+m.Content, m.ID
+		}
+		return contents, last
+	}
+	newest, id := page("?limit=3")
+	older, _ := page("?limit=3&before=" + id)
+	newer, _ := page("?after=" + id)
+	if newest+older != "543210" || newer != "45" {
+		t.Errorf("the newest are %s, before that %s, and after it %s", newest, older, newer)
+	}
+	r.join("bob&since=" + id)
+	var told string
+	for _, m := range r.said[r.sockets[len(r.sockets)-1]] {
+		told += m
+	}
+	if told != "45" {
+		t.Errorf("who comes back is sent %s", told)
+	}
+}
+
+// A message whose turn failed is none, also for those who come next.
+func TestTheNewestMessageIsOneThatIsThere(t *testing.T) {
+	r := newShippedRoom(t, map[string]string{
+		"z.js": `export default DO.extend({ $type: 'Room', webSocketMessage(ws, data) { if (data.includes('fail')) throw new Error('no') } })`,
+	})
+	ann := r.join("ann")
+	say := func(content string) {
+		r.settle(r.vm.Message(r.task(), ann, true, []byte(`{"type":"message","content":"`+content+`"}`)))
+	}
+	newest := func() string {
+		var list []struct {
+			ID string `json:"$id"`
+		}
+		if err := json.Unmarshal(r.get("/rooms/general/messages?limit=1").Body, &list); err != nil || len(list) == 0 {
+			return ""
+		}
+		return list[0].ID
+	}
+	for i, content := range []string{"", "fail", "one", "fail", "two", "three", "fail"} {
+		if content != "" {
+			say(content)
+		}
+		for range 2 {
+			if got, want := r.latest[r.join(fmt.Sprint("bob", i))], newest(); got != want {
+				t.Errorf("after %q the newest message is %q, want %q", content, got, want)
+			}
+		}
+	}
+	if newest() == "" {
+		t.Error("nothing was said")
+	}
+}
+
 // What a room of thousands takes to let one more in, and to do so after a sleep.
 func BenchmarkJoin(b *testing.B) {
 	for _, people := range []int{0, 100, 5000} {
@@ -411,5 +503,20 @@ func BenchmarkJoin(b *testing.B) {
 				b.StartTimer()
 			}
 		})
+	}
+}
+
+// A page of history, from the rows to the answer.
+func BenchmarkHistoryPage(b *testing.B) {
+	r := newShippedRoom(b, nil)
+	ann := r.join("ann")
+	for range 200 {
+		r.settle(r.vm.Message(r.task(), ann, true, []byte(`{"type":"message","content":"hello, this is a message of about the usual length"}`)))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if response := r.get("/rooms/general/messages?limit=100"); response == nil || response.Status != 200 {
+			b.Fatal(response)
+		}
 	}
 }
