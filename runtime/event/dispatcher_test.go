@@ -26,6 +26,7 @@ type receiver struct {
 	got   []string
 	fail  func(store.Delivery) error
 	hold  chan struct{} // not nil: nothing is done before it closes
+	holds string        // only the target of this name is held; all if empty
 	max   int           // retries
 }
 
@@ -35,6 +36,9 @@ func (r *receiver) Deliver(d store.Delivery, done func(error)) {
 	r.mu.Lock()
 	r.got = append(r.got, fmt.Sprintf("%s/%d", d.ID, d.Attempts+1))
 	fail, hold := r.fail, r.hold
+	if r.holds != "" && r.holds != d.Target.ID {
+		hold = nil
+	}
 	r.mu.Unlock()
 	if fail != nil {
 		if err := fail(d); err != nil {
