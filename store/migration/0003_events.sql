@@ -8,3 +8,6 @@ UPDATE dead_letter SET target = 'Handler/' || handler WHERE kind IN (1, 3);
 DROP INDEX outbox_target;
 CREATE INDEX outbox_target ON outbox (target, next_at, seq);
 CREATE INDEX outbox_due    ON outbox (next_at, seq) WHERE next_at > 0;
+
+-- For counting them, which reads no letter then.
+CREATE INDEX dead_letter_died ON dead_letter (died_at);
