@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -102,5 +103,62 @@ $.on.Note.made((e) => {
 	}
 	if got["answer"] != 2 {
 		t.Errorf("the results came %d times, want 2", got["answer"])
+	}
+}
+
+// An event that hangs in what cannot be interrupted is not tried for ever: it is to
+// blame for its handler being out of service. What waits beside it is not.
+func TestAnEventThatHangsIsCounted(t *testing.T) {
+	s := start(t, files{"up.js": upgrade, "room.js": `
+import { $, DO } from 'dotdo'
+export default DO.extend({
+  $type: 'Room',
+  webSocketMessage(ws, m) { $.send('Note.made', m) },
+  hear(text) { this.broadcast('all', text) },
+})
+$.on.Note.made(async (e) => {
+  if (e.data === 'hang' && e.attempt === 1) Array.prototype.indexOf.call({ length: 4e6 }, 1)
+  if (e.data === 'wait') await new Promise((resolve) => setTimeout(resolve, 200))
+  $.Room('one').hear(e.data + e.attempt)
+})
+$.on.Note.made((e) => {
+  if (e.data === 'hang') Array.prototype.indexOf.call({ length: 4e6 }, 1)
+}, { name: 'once', maxRetries: 0 })`}, turnTimeout(30*time.Millisecond))
+	ws := s.connect("/ws/one")
+	ws.send("wait")
+	ws.send("hang")
+	got := map[string]bool{ws.next(): true, ws.next(): true}
+	if !got["hang2"] || !got["wait1"] {
+		t.Errorf("received %v, want hang2 and wait1", got)
+	}
+	s.eventually("a dead letter", func() bool { return s.metric("chat_dead_letters_total") == 1 })
+	letters, err := s.store.DeadLetters(t.Context(), 0, 10)
+	if err != nil || len(letters) != 1 || letters[0].Handler != "once" || letters[0].Attempts != 1 || letters[0].Position != "room.js:13:11" {
+		t.Errorf("dead letters %+v, %v", letters, err)
+	}
+	if hung := s.metric("chat_turns_hung_total"); hung != 2 {
+		t.Errorf("%v turns hung", hung)
+	}
+}
+
+// A handler that uses up its turn time-out with each event takes no time of another
+// one, which may be in the same file.
+func TestAHandlerThatLoopsHoldsUpNoOther(t *testing.T) {
+	s := start(t, files{"up.js": upgrade, "room.js": `
+import { $, DO } from 'dotdo'
+export default DO.extend({
+  $type: 'Room',
+  webSocketMessage(ws, m) { for (let i = 0; i < 10; i++) $.send('Note.made', m + i) },
+  hear(text) { this.broadcast('all', text) },
+})
+$.on.Note.made(() => { for (;;); }, { maxRetries: 0 })
+$.on.Note.made((e) => { $.Room('one').hear(e.data) })`}, turnTimeout(200*time.Millisecond))
+	ws := s.connect("/ws/one")
+	ws.send("x")
+	for i := range 10 {
+		ws.want(fmt.Sprint("x", i))
+	}
+	if looped := s.metric("chat_dead_letters_total"); looped > 5 {
+		t.Errorf("%v events had looped before the others were handled", looped)
 	}
 }

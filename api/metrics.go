@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"chat.example.com.ai/runtime/event"
 	"chat.example.com.ai/runtime/object"
 	"chat.example.com.ai/runtime/socket"
+	"chat.example.com.ai/store"
 )
 
 // Metrics is what /metrics shows. Its methods may be called from any goroutine.
@@ -99,5 +101,48 @@ func (m *Metrics) Watch(node *object.Node, sockets *socket.Server, events *event
 	counter("chat_frames_out_total", "Frames sent to clients.", func() float64 { return float64(sockets.Stats().FramesOut) })
 	counter("chat_sockets_slow_total", "Sockets closed because their peer read too slowly.", func() float64 { return float64(sockets.Stats().SlowClosed) })
 	counter("chat_deliveries_total", "Deliveries of the outbox that reached their target.", func() float64 { return float64(events.Stats().Delivered) })
+	counter("chat_retries_total", "Deliveries that failed and are tried again, each time counted.", func() float64 { return float64(events.Stats().Retried) })
 	counter("chat_dead_letters_total", "Deliveries that were given up.", func() float64 { return float64(events.Stats().Dead) })
+}
+
+// WatchStore adds what the store holds for later. It is counted when the metrics are
+// asked for, which takes longer the more there is.
+func (m *Metrics) WatchStore(s *store.Store) { m.registry.MustRegister(storeCollector{s}) }
+
+// storeCollector reads the store once for all that is told of it.
+type storeCollector struct{ store *store.Store }
+
+var (
+	outboxLength = prometheus.NewDesc("chat_outbox", "Deliveries in the outbox, those that wait to be tried again among them.", nil, nil)
+	outboxAge    = prometheus.NewDesc("chat_outbox_oldest_seconds", "Age of the oldest delivery in the outbox; 0 without any.", nil, nil)
+	deadLetters  = prometheus.NewDesc("chat_dead_letters", "Dead letters that are kept.", nil, nil)
+)
+
+// metricsLimit is how long the store may take to count.
+const metricsLimit = 5 * time.Second
+
+// Describe implements prometheus.Collector.
+func (c storeCollector) Describe(to chan<- *prometheus.Desc) {
+	to <- outboxLength
+	to <- outboxAge
+	to <- deadLetters
+}
+
+// Collect implements prometheus.Collector. A store that can't be read leaves its
+// figures out, and not those of all others.
+func (c storeCollector) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), metricsLimit)
+	defer cancel()
+	stats, err := c.store.Stats(ctx)
+	if err != nil {
+		return
+	}
+	age := 0.0
+	if stats.OldestAt != 0 {
+		age = max(0, time.Since(time.UnixMilli(stats.OldestAt)).Seconds())
+	}
+	gauge := func(d *prometheus.Desc, v float64) { to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v) }
+	gauge(outboxLength, float64(stats.Outbox))
+	gauge(outboxAge, age)
+	gauge(deadLetters, float64(stats.DeadLetters))
 }

@@ -59,7 +59,7 @@ func (s *Store) takeEnded() []int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seqs := s.ended
-	s.ended, s.endDue = nil, false
+	s.ended, s.endsUnderWay, s.endDue = nil, seqs, false
 	if s.endTimer != nil {
 		s.endTimer.Stop()
 	}
@@ -70,9 +70,26 @@ func (s *Store) takeEnded() []int64 {
 func (s *Store) keepEnded(seqs []int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.endsUnderWay = nil
 	if len(seqs) == 0 || s.closing {
 		return
 	}
 	s.ended = append(seqs, s.ended...)
 	s.endAfter(time.Second) // a disk that fails is not asked all the time
+}
+
+// endedSet lists the deliveries that are done and may still have rows.
+func (s *Store) endedSet() map[int64]struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.ended)+len(s.endsUnderWay) == 0 {
+		return nil
+	}
+	set := make(map[int64]struct{}, len(s.ended)+len(s.endsUnderWay))
+	for _, list := range [][]int64{s.ended, s.endsUnderWay} {
+		for _, seq := range list {
+			set[seq] = struct{}{}
+		}
+	}
+	return set
 }

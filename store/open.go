@@ -89,14 +89,15 @@ type Store struct {
 	reader *bun.DB
 	cache  statementCache
 
-	mu       sync.Mutex
-	queue    []job
-	closing  bool
-	ended    []int64 // deliveries that are done, not stored yet
-	endDue   bool    // they are to be stored now
-	endTimer *time.Timer
-	wake     chan struct{} // holds a token when the queue or the indexes have work
-	stopped  chan struct{} // closed when the writer has ended
+	mu           sync.Mutex
+	queue        []job
+	closing      bool
+	ended        []int64 // deliveries that are done, not stored yet
+	endsUnderWay []int64 // those of them that the last transaction stored, or is about to
+	endDue       bool    // they are to be stored now
+	endTimer     *time.Timer
+	wake         chan struct{} // holds a token when the queue or the indexes have work
+	stopped      chan struct{} // closed when the writer has ended
 
 	closeOnce sync.Once
 	closeErr  error

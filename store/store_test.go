@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -124,7 +125,7 @@ func TestWhatWasCommittedIsThereAfterReopening(t *testing.T) {
 	if err != nil || len(values) != 2 || string(values["k"]) != "v" || values["empty"] == nil {
 		t.Errorf("Values: %q, %v", values, err)
 	}
-	deliveries, err := again.Deliveries(ctx, sentTo.Target, 0, 10)
+	deliveries, _, err := again.DueDeliveriesOf(ctx, sentTo.Target, 9, 10)
 	if err != nil || len(deliveries) != 1 || !reflect.DeepEqual(deliveries[0], sentTo) {
 		t.Errorf("Deliveries: %+v, %v", deliveries, err)
 	}
@@ -300,17 +301,20 @@ func TestOutbox(t *testing.T) {
 	v := s.View(general, s.Epoch())
 	var all []Delivery
 	for i, target := range []key.Key{alice, bob, alice, alice} {
-		d := Delivery{Seq: s.NextSeq(), Kind: CallDelivery, Target: target, ID: fmt.Sprint(i), Data: []byte{byte(i)}}
+		d := Delivery{Seq: s.NextSeq(), Kind: CallDelivery, Target: target, ID: fmt.Sprint(i), Data: []byte{byte(i)}, At: 1000 + int64(i)}
 		all = append(all, d)
 		v.Write(AddDelivery{d})
 	}
 	save(t, v)
-	targets, err := s.DeliveryTargets(ctx)
+	targets, err := s.DeliveryTargets(ctx, key.Key{}, 10)
 	if err != nil || !reflect.DeepEqual(targets, []key.Key{alice, bob}) {
 		t.Fatalf("targets %v, %v", targets, err)
 	}
-	got, err := s.Deliveries(ctx, alice, all[0].Seq, 1)
-	if err != nil || len(got) != 1 || !reflect.DeepEqual(got[0], all[2]) {
+	if targets, err = s.DeliveryTargets(ctx, alice, 10); err != nil || !reflect.DeepEqual(targets, []key.Key{bob}) {
+		t.Fatalf("targets %v, %v", targets, err)
+	}
+	got, more, err := s.Deliveries(ctx, alice, all[0].Seq, 1)
+	if err != nil || len(got) != 1 || !reflect.DeepEqual(got[0], all[2]) || !more {
 		t.Fatalf("deliveries %+v, %v", got, err)
 	}
 
@@ -320,9 +324,30 @@ func TestOutbox(t *testing.T) {
 		t.Fatal(err)
 	}
 	save(t, s.View(alice, s.Epoch()), DoneDelivery{all[3].Seq})
-	got, err = s.Deliveries(ctx, alice, 0, 10)
-	if err != nil || len(got) != 1 || got[0].Attempts != 3 || got[0].NextAt != 77 {
-		t.Fatalf("deliveries %+v, %v", got, err)
+	if got, more, err = s.Deliveries(ctx, alice, 0, 10); err != nil || len(got) != 0 || more {
+		t.Fatalf("not tried yet: %+v, %v", got, err)
+	}
+	if at, found, err := s.NextDelivery(ctx, 76); at != 77 || !found || err != nil {
+		t.Fatalf("the next is due at %d, %v, %v", at, found, err)
+	}
+	if _, found, err := s.NextDelivery(ctx, 77); found || err != nil {
+		t.Fatalf("another is due: %v", err)
+	}
+	for name, due := range map[string]func(after, until int64) ([]Delivery, bool, error){
+		"of all": func(after, until int64) ([]Delivery, bool, error) {
+			return s.DueDeliveries(ctx, after, math.MaxInt64, until, 10)
+		},
+		"of one": func(_, until int64) ([]Delivery, bool, error) { return s.DueDeliveriesOf(ctx, alice, until, 10) },
+	} {
+		if got, more, err := due(76, 77); err != nil || len(got) != 1 || got[0].Attempts != 3 || got[0].NextAt != 77 || got[0].Target != alice || more {
+			t.Fatalf("due %s: %+v, %v", name, got, err)
+		}
+		if got, _, err := due(76, 76); err != nil || len(got) != 0 {
+			t.Fatalf("due %s too early: %+v, %v", name, got, err)
+		}
+	}
+	if got, _, err = s.DueDeliveries(ctx, 77, all[0].Seq, 77, 10); err != nil || len(got) != 0 {
+		t.Fatalf("due twice: %+v, %v", got, err)
 	}
 	letters, err := s.DeadLetters(ctx, 0, 10)
 	if err != nil || len(letters) != 1 || !reflect.DeepEqual(letters[0], letter) {
@@ -332,7 +357,7 @@ func TestOutbox(t *testing.T) {
 		t.Fatalf("letters %+v, %v", letters, err)
 	}
 	stats, err := s.Stats(ctx)
-	if err != nil || stats.Outbox != 2 || stats.DeadLetters != 1 || stats.Bytes == 0 {
+	if err != nil || stats.Outbox != 2 || stats.OldestAt != 1000 || stats.DeadLetters != 1 || stats.Bytes == 0 {
 		t.Fatalf("stats %+v, %v", stats, err)
 	}
 	// a delivery takes effect once

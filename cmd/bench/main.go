@@ -16,6 +16,7 @@ const usage = `usage:
   bench fanout    messages to one large room: processor time of a delivery
   bench rooms     messages in many small rooms, each stored: processor time of a delivery
   bench wake      messages to sleeping rooms: time until they are heard
+  bench events    events through one handler, each stored: rate, and processor time of an event
   bench start     a start with many rooms on disk: time and memory
   bench all       all of these in turn
   bench history   pages of a room with a long history: time of each
@@ -78,6 +79,8 @@ func parseBench(command string, args []string, stderr io.Writer) (bench, error) 
 		return parseRooms(args, stderr)
 	case "wake":
 		return parseWake(args, stderr)
+	case "events":
+		return parseEvents(args, stderr)
 	case "start":
 		return parseStart(args, stderr)
 	case "history":

@@ -132,28 +132,30 @@ func (o startOptions) fill(ctx context.Context, p *programs, data string, progre
 			return fmt.Sprintf("making rooms: %d of %d", made.Load(), o.rooms)
 		})
 		defer stopProgress()
-		return post(ctx, t, o.rooms, &made)
+		return postEach(ctx, o.rooms, &made, fillAtOnce, func(ctx context.Context, client *http.Client, i int) error {
+			return post(ctx, client, fmt.Sprintf("http://%s/fill/bench-%d", t.addr, i))
+		})
 	})
 	return float64(o.rooms) / time.Since(begin).Seconds(), err
 }
 
-// post makes rooms, some at a time, and counts them.
-func post(ctx context.Context, t target, rooms int, made *atomic.Int64) error {
+// postEach makes n requests, some at a time, and counts those that were made.
+func postEach(ctx context.Context, n int, made *atomic.Int64, atOnce int, one func(context.Context, *http.Client, int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	transport := &http.Transport{MaxIdleConnsPerHost: fillAtOnce}
+	transport := &http.Transport{MaxIdleConnsPerHost: atOnce}
 	defer transport.CloseIdleConnections()
 	client := http.Client{Transport: transport, Timeout: requestTimeout}
 	var next atomic.Int64
 	var workers sync.WaitGroup
-	for range fillAtOnce {
+	for range atOnce {
 		workers.Go(func() {
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
-				if i >= rooms {
+				if i >= n {
 					return
 				}
-				if err := postRoom(ctx, &client, fmt.Sprintf("http://%s/fill/bench-%d", t.addr, i)); err != nil {
+				if err := one(ctx, &client, i); err != nil {
 					cancel(err)
 				}
 				made.Add(1)
@@ -164,7 +166,8 @@ func post(ctx context.Context, t target, rooms int, made *atomic.Int64) error {
 	return context.Cause(ctx)
 }
 
-func postRoom(ctx context.Context, client *http.Client, url string) error {
+// post makes a request without a body, which must be answered with 200.
+func post(ctx context.Context, client *http.Client, url string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, nil)
 	if err != nil {
 		return err

@@ -103,6 +103,7 @@ func start(ctx context.Context, o options, log *slog.Logger, frames io.Writer) (
 	s.startReloader(scripts, watcher, func() { metrics.ScriptError("load") }, frames)
 	metrics.Watch(s.node, s.sockets, s.events)
 	metrics.WatchLimit(s.limit)
+	metrics.WatchStore(s.store)
 	s.http = api.New(s.node, metrics, log).HTTP()
 	s.limit.Watch(s.http)
 	s.http.TLSConfig = certificate

@@ -4,21 +4,35 @@
 // A delivery is a row that committed with the turn that made it. The Dispatcher
 // hands it to its target, whose own commit takes the row out; so each takes
 // effect at least once, over a crash at any point, and once where the target's
-// effects are rows of the same store. First attempts go out in the order of the
-// outbox per target. One that fails steps aside, is tried again after a growing
-// delay, and is a dead letter after MaxAttempts.
+// effects are rows of the same store.
 //
-// Committed, and the callbacks of a Deliverer, may be called from any goroutine.
-// The goroutines that read the outbox belong to the Dispatcher, and Close waits
-// for them.
+// # Order
+//
+// Each target has a lane of its own, so none waits for another. First attempts go
+// out in the order of the outbox per target. One that fails steps aside, is tried
+// again after a growing delay, and becomes a dead letter when it has failed as often
+// as its handler allows, or at once if another attempt would end the same way.
+//
+// # Bounds
+//
+// A lane has maxInFlight deliveries under way and maxWaiting behind them; what is
+// beyond is in the store alone, and read when these are through. What waits for
+// another attempt is in the store alone too, however much it is: one timer knows when
+// the first of it is due. A delivery keeps its place in flight until what became of it
+// is stored, so a disk that takes nothing stops the lanes, and they go on by
+// themselves when it does. So does an attempt that failed through no fault of the
+// delivery: its target is out of service, or its commit failed.
+//
+// # Goroutines
+//
+// Committed, Buried, and the callbacks of a Deliverer, may be called from any
+// goroutine. The goroutines that read the outbox, and the one that takes results when
+// many come at once, belong to the Dispatcher, and Close waits for them.
 package event
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"maps"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -28,27 +42,36 @@ import (
 
 // Bounds of delivery.
 const (
-	// MaxAttempts is how often a delivery is tried before it is a dead letter:
-	// over about half a minute with the delays below.
-	MaxAttempts = 5
-	firstDelay  = time.Second
-	maxDelay    = 10 * time.Minute
-	// maxInFlight is how many deliveries a target has at a time.
-	maxInFlight = 256
-	// maxWaiting is how many wait in memory for a target; the rest stays in the
-	// store and is read when these are through.
-	maxWaiting = 4096
-	// maxRetries is how many wait in memory for another attempt, in all; what is
-	// beyond is left for the next start.
-	maxRetries = 10_000
-	readBatch  = 1024
+	firstDelay = time.Second // before the second attempt; it doubles with each
+	maxDelay   = 10 * time.Minute
+	// maxTrouble is the longest delay of what fails through no fault of its own: what
+	// ails its target or the store is over before anybody misses it.
+	maxTrouble = 10 * time.Second
+	// maxInFlight and maxInFlightBytes are what a target has at a time. Handlers that
+	// hang end after 30 s, so what is behind that many waits no longer for them.
+	maxInFlight      = 256
+	maxInFlightBytes = 32 << 20
+	// maxWaiting and maxWaitingBytes are what waits in memory for a target; the rest
+	// stays in the store.
+	maxWaiting      = 4096
+	maxWaitingBytes = 16 << 20
+	// readBatch is how many rows are read at a time, by maxReads readers, so that
+	// scripts find a connection too.
+	readBatch = 1024
+	maxReads  = 2
+	// maxLanes is how many targets there may be in memory until more of them are taken
+	// from the store: those of an earlier run, and of what is to be tried again.
+	maxLanes = 4096
 )
 
-// Deliverer brings a delivery to its target, in order per target, without
-// blocking. done is called once: with nil when the target's commit has taken the
-// row out of the outbox, else with the error of the attempt.
+// Deliverer brings deliveries to their targets.
 type Deliverer interface {
+	// Deliver brings one to its target, in order per target, without blocking. done is
+	// called once: with nil when the target's commit has taken the row out of the
+	// outbox, else with the error of the attempt.
 	Deliver(d store.Delivery, done func(error))
+	// MaxRetries is how many further attempts a delivery has after a first one that failed.
+	MaxRetries(d store.Delivery) int
 }
 
 // Failure is what the dispatcher asks of an error: whether another attempt makes
@@ -70,13 +93,15 @@ type Dispatcher struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // readers of the outbox, and commits under way
+	reads  chan struct{}  // has one of each read under way
 
-	mu     sync.Mutex
-	lanes  map[key.Key]*lane
-	timers map[int64]*time.Timer // of retries, by position
-	known  map[int64]bool        // positions of what is in memory
-	closed bool
-	stats  Stats
+	mu         sync.Mutex
+	lanes      map[key.Key]*lane
+	held       map[int64]*attempt // what is in memory, by position
+	due        due
+	catchingUp bool // lanes that are new read first what an earlier run has left
+	closed     bool
+	stats      Stats
 
 	resultsMu sync.Mutex // guards the results of attempts; bounded by maxInFlight a target
 	results   []result
@@ -84,47 +109,103 @@ type Dispatcher struct {
 	deaf      bool // nothing is taken any more: Close waits, or has waited
 }
 
+// attempt is a delivery in memory.
+type attempt struct {
+	row     store.Delivery
+	lane    *lane
+	trouble int         // attempts in a row that failed through no fault of it
+	timer   *time.Timer // of the next one
+}
+
+// result is what became of an attempt, or of the commit of what became of it.
 type result struct {
-	row store.Delivery
-	err error
+	a    *attempt
+	err  error
+	fate store.Write // that was to be committed; nil for an attempt
 }
 
 // Stats counts deliveries.
-type Stats struct{ Delivered, Retried, Dead int64 }
-
-// lane is what goes to one target.
-type lane struct {
-	waiting  []store.Delivery
-	inFlight int
-	last     int64 // the last position that was read or queued
-	behind   bool  // the store has more than is waiting
-	missed   int64 // the first position that was left to be read; 0 if none
-	reading  bool
-	done     map[int64]bool // done since a read began, which may still bring them
-	retry    *time.Timer    // of a read that failed
+type Stats struct {
+	Delivered int64
+	Retried   int64 // failures after which another attempt was due
+	Dead      int64 // given up
 }
 
 // New makes a dispatcher. It does nothing until Start or Committed is called.
 func New(s *store.Store, to Deliverer, token uint64, log *slog.Logger) *Dispatcher {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Dispatcher{store: s, deliver: to, token: token, log: log, ctx: ctx, cancel: cancel,
-		lanes: make(map[key.Key]*lane), timers: make(map[int64]*time.Timer), known: make(map[int64]bool)}
+		reads: make(chan struct{}, maxReads), lanes: make(map[key.Key]*lane), held: make(map[int64]*attempt)}
 }
 
-// Start takes up what an earlier run of the program has left in the outbox.
+// Start takes up what an earlier run of the program has left in the outbox. It is
+// called once at most, before anything is committed to the outbox.
 func (d *Dispatcher) Start(ctx context.Context) error {
-	targets, err := d.store.DeliveryTargets(ctx)
+	targets, err := d.store.DeliveryTargets(ctx, key.Key{}, readBatch)
 	if err != nil {
 		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, t := range targets {
-		l := d.lane(t)
-		l.behind = true
-		d.pump(t, l)
-	}
+	d.catchingUp = true
+	d.lookAt(time.Now().UnixMilli())
+	d.wg.Add(1)
+	go d.catchUp(targets)
 	return nil
+}
+
+// catchUp takes up these targets and those behind them, as there is room for them.
+func (d *Dispatcher) catchUp(targets []key.Key) {
+	defer d.wg.Done()
+	for len(targets) > 0 && d.awaitLanes() {
+		d.mu.Lock()
+		for _, t := range targets {
+			if d.lanes[t] == nil { // else it reads what is there anyway
+				d.pump(d.lane(t))
+			}
+		}
+		d.mu.Unlock()
+		last := targets[len(targets)-1]
+		for {
+			var err error
+			if targets, err = d.store.DeliveryTargets(d.ctx, last, readBatch); err == nil {
+				break
+			}
+			if d.ctx.Err() != nil {
+				return
+			}
+			d.log.Error("the outbox could not be read; trying again", "error", err)
+			d.sleep(firstDelay)
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.catchingUp = false
+}
+
+// awaitLanes waits until there is room for more targets in memory. It reports false
+// after Close.
+func (d *Dispatcher) awaitLanes() bool {
+	for d.ctx.Err() == nil {
+		d.mu.Lock()
+		room := len(d.lanes) < maxLanes
+		d.mu.Unlock()
+		if room {
+			return true
+		}
+		d.sleep(firstDelay)
+	}
+	return false
+}
+
+// sleep waits a while, until Close.
+func (d *Dispatcher) sleep(wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-d.ctx.Done():
+	}
 }
 
 // Stats returns the counts so far.
@@ -139,8 +220,9 @@ func (d *Dispatcher) Stats() Stats {
 func (d *Dispatcher) Close() {
 	d.mu.Lock()
 	d.closed = true
-	for _, t := range d.timers {
-		t.Stop()
+	d.due.stop()
+	for _, a := range d.held {
+		a.stop()
 	}
 	for _, l := range d.lanes {
 		if l.retry != nil {
@@ -162,85 +244,46 @@ func (d *Dispatcher) Committed(row store.Delivery) {
 	if d.closed {
 		return
 	}
-	l := d.lanes[row.Target]
-	if l == nil {
-		l = d.lane(row.Target)
-		l.last = row.Seq - 1 // what was before it is through
-	}
-	if row.Seq > l.last && (l.behind || l.reading || len(l.waiting) >= maxWaiting) {
-		l.behind = true // it will be read, behind what is read before it
-		if l.missed == 0 || row.Seq < l.missed {
-			l.missed = row.Seq
-		}
+	l := d.lane(row.Target)
+	if l.behind || l.reading || l.full() {
+		l.miss(row.Seq) // it will be read, behind what is read before it
 	} else {
 		d.queue(l, row)
 	}
-	d.pump(row.Target, l)
+	d.pump(l)
 }
 
-// queue puts a delivery into its lane, unless it is in memory already. A reader
-// and the turn that committed a row may both bring it. The mutex is held.
-func (d *Dispatcher) queue(l *lane, row store.Delivery) {
-	l.last = max(l.last, row.Seq)
-	if !d.known[row.Seq] && !l.done[row.Seq] {
-		d.known[row.Seq] = true
-		l.waiting = append(l.waiting, row)
-	}
+// Buried takes note of a dead letter that a turn has stored in place of a delivery.
+func (d *Dispatcher) Buried(letter store.DeadLetter) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stats.Dead++
+	d.logDead(&letter)
 }
 
-func (d *Dispatcher) lane(target key.Key) *lane {
-	l := d.lanes[target]
-	if l == nil {
-		l = &lane{}
-		d.lanes[target] = l
+// result takes up what came of an attempt, or of a commit. It may be called while the
+// mutex is held, by the same goroutine.
+func (d *Dispatcher) result(r result) {
+	if d.mu.TryLock() { // the usual way; no goroutine needed
+		defer d.mu.Unlock()
+		d.take(r)
+		return
 	}
-	return l
-}
-
-// pump delivers what may go. The mutex is held.
-func (d *Dispatcher) pump(target key.Key, l *lane) {
-	for l.inFlight < maxInFlight && len(l.waiting) > 0 && !d.closed {
-		row := l.waiting[0]
-		l.waiting = l.waiting[1:]
-		l.inFlight++
-		d.attempt(row)
+	d.resultsMu.Lock()
+	defer d.resultsMu.Unlock()
+	if d.deaf {
+		return
 	}
-	switch {
-	case len(l.waiting) > 0 || d.closed:
-	case l.behind && !l.reading:
-		l.reading, l.behind = true, false
+	d.results = append(d.results, r)
+	if !d.taking {
+		d.taking = true
 		d.wg.Add(1)
-		go d.read(target, l)
-	case !l.behind && !l.reading && l.inFlight == 0:
-		delete(d.lanes, target)
+		go d.takeAll()
 	}
 }
 
-// attempt hands a delivery to its target. The mutex is held, and done may come
-// while it is, so results are taken up elsewhere.
-func (d *Dispatcher) attempt(row store.Delivery) {
-	d.deliver.Deliver(row, func(err error) {
-		if d.mu.TryLock() { // the usual way; no goroutine needed
-			defer d.mu.Unlock()
-			d.done(row, err)
-			return
-		}
-		d.resultsMu.Lock()
-		defer d.resultsMu.Unlock()
-		if d.deaf {
-			return
-		}
-		d.results = append(d.results, result{row, err})
-		if !d.taking {
-			d.taking = true
-			d.wg.Add(1)
-			go d.take()
-		}
-	})
-}
-
-// take handles results until there are none.
-func (d *Dispatcher) take() {
+// takeAll handles results until there are none.
+func (d *Dispatcher) takeAll() {
 	defer d.wg.Done()
 	for {
 		d.resultsMu.Lock()
@@ -254,144 +297,22 @@ func (d *Dispatcher) take() {
 		d.resultsMu.Unlock()
 		d.mu.Lock()
 		for _, r := range results {
-			d.done(r.row, r.err)
+			d.take(r)
 		}
 		d.mu.Unlock()
 	}
 }
 
-// read fetches the next rows of a target from the store.
-func (d *Dispatcher) read(target key.Key, l *lane) {
-	defer d.wg.Done()
-	d.mu.Lock()
-	after := l.last
-	if l.missed != 0 { // positions are given out before the commit, so a lower one may come later
-		after = min(after, l.missed-1)
-		l.missed = 0
-	}
-	maps.DeleteFunc(l.done, func(seq int64, _ bool) bool { return seq <= after })
-	d.mu.Unlock()
-	rows, err := d.store.Deliveries(d.ctx, target, after, readBatch)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	l.reading = false
-	if d.closed {
-		return
-	}
-	if err != nil {
-		d.log.Error("the outbox could not be read", "target", target.String(), "error", err)
-		l.behind, l.missed = true, after+1
-		l.reading = true // until the next try
-		l.retry = time.AfterFunc(firstDelay, func() {
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			l.reading = false
-			d.pump(target, l)
-		})
-		return
-	}
-	now := time.Now().UnixMilli()
-	for _, row := range rows {
-		if wait := row.NextAt - now; wait > 0 && !d.known[row.Seq] && !l.done[row.Seq] {
-			l.last = max(l.last, row.Seq)
-			d.later(row, time.Duration(wait)*time.Millisecond)
-			continue
-		}
-		d.queue(l, row)
-	}
-	l.behind = l.behind || len(rows) == readBatch
-	d.pump(target, l)
-}
-
-// later puts a delivery back into its lane after a while. The mutex is held.
-func (d *Dispatcher) later(row store.Delivery, wait time.Duration) {
-	if len(d.timers) >= maxRetries {
-		delete(d.known, row.Seq)
-		d.log.Warn("too many deliveries wait for another attempt: one is left for the next start", "id", row.ID)
-		return
-	}
-	d.known[row.Seq] = true
-	d.timers[row.Seq] = time.AfterFunc(wait, func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		delete(d.timers, row.Seq)
-		if d.closed {
-			return
-		}
-		delete(d.known, row.Seq)
-		l := d.lane(row.Target)
-		d.queue(l, row)
-		d.pump(row.Target, l)
-	})
-}
-
-// done takes the result of an attempt. The mutex is held.
-func (d *Dispatcher) done(row store.Delivery, err error) {
-	if d.closed {
-		return
-	}
-	l := d.lane(row.Target)
-	l.inFlight--
-	delete(d.known, row.Seq)
-	if l.behind || l.reading { // its row may still be there when the outbox is read
-		if l.done == nil {
-			l.done = make(map[int64]bool)
-		}
-		l.done[row.Seq] = err == nil
-	}
-	if err == nil {
+// take handles a result. The mutex is held.
+func (d *Dispatcher) take(r result) {
+	switch {
+	case d.closed:
+	case r.fate != nil:
+		d.settled(r.a, r.fate, r.err)
+	case r.err == nil:
 		d.stats.Delivered++
-	} else {
-		d.failed(row, err)
+		d.leave(r.a)
+	default:
+		d.failed(r.a, r.err)
 	}
-	if !d.closed {
-		d.pump(row.Target, l)
-	}
-}
-
-// failed has a delivery tried again, or buried. The mutex is held.
-func (d *Dispatcher) failed(row store.Delivery, err error) {
-	permanent, transient, position := false, false, ""
-	var f Failure
-	if errors.As(err, &f) {
-		permanent, transient, position = f.IsPermanent(), f.IsTransient(), f.Position()
-	}
-	if d.closed {
-		return
-	}
-	now := time.Now()
-	if !transient {
-		row.Attempts++
-	}
-	if permanent || row.Attempts >= MaxAttempts {
-		d.stats.Dead++
-		d.log.Error("dead letter", "type", row.Type, "target", row.Target.String(), "handler", row.Handler, "id", row.ID,
-			"attempts", row.Attempts, "at", position, "error", err)
-		letter := store.DeadLetter{Delivery: row, Error: err.Error(), Position: position, DiedAt: now.UnixMilli()}
-		d.commit(store.BuryDelivery{Letter: letter})
-		return
-	}
-	d.stats.Retried++
-	wait := delay(row.Attempts)
-	row.NextAt = now.Add(wait).UnixMilli()
-	d.commit(store.RetryDelivery{Seq: row.Seq, Attempts: row.Attempts, NextAt: row.NextAt})
-	d.later(row, wait)
-}
-
-// delay doubles with each attempt, give or take a quarter, so that what failed
-// together isn't tried again together.
-func delay(attempts int) time.Duration {
-	wait := min(firstDelay<<max(attempts-1, 0), maxDelay)
-	return wait*3/4 + rand.N(wait/2)
-}
-
-// commit writes what became of a delivery. The mutex is held.
-func (d *Dispatcher) commit(w store.Write) {
-	d.wg.Add(1)
-	d.store.Commit(&store.Batch{Token: d.token, Writes: []store.Write{w}}, func(err error) {
-		defer d.wg.Done()
-		if err != nil { // the row is as it was: it is tried again at the next start
-			d.log.Error("the outbox could not be written", "error", err)
-		}
-	})
 }

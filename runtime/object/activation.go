@@ -279,13 +279,15 @@ func (act *activation) Hung() {
 	}
 	o.makeRoom(o.waiting)
 	o.calls = 0
-	if o.current != nil {
-		waiting = append(waiting, o.current)
+	hanging := o.current
+	if hanging != nil {
+		waiting = append(waiting, hanging)
 	}
 	if act.booting != nil {
 		waiting = append(waiting, act.booting)
 	}
 	o.mu.Unlock()
+	act.blame(hanging)
 	for _, e := range waiting {
 		e.refuse(errBroken())
 	}
@@ -300,6 +302,25 @@ func (act *activation) Hung() {
 	o.flush()
 	for s := range o.hub.All() {
 		s.Close(closeInternalError, "the room is out of service")
+	}
+}
+
+// blame fails the delivery whose turn hangs as an attempt that counts, or it would be
+// tried for ever: the one that is handled, or, in a later turn of one that was, any
+// that goes on. All others are told only that the object is out of service.
+func (act *activation) blame(hanging event) {
+	fail := func(e any) {
+		if d, ok := e.(*deliveryEvent); ok {
+			h, _ := act.set.Handler(d.delivery.Handler)
+			d.refuse(h.Errorf(script.OutOfServiceError, "a turn could not be interrupted"))
+		}
+	}
+	if hanging != nil {
+		fail(hanging)
+		return
+	}
+	for _, r := range act.replies {
+		fail(r)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 type noOutbox struct{}
 
 func (noOutbox) Committed(store.Delivery) {}
+func (noOutbox) Buried(store.DeadLetter)  {}
 
 // newNode makes a node with the shipped scripts, or with one file of its own.
 func newNode(tb testing.TB, text string) *object.Node {

@@ -207,7 +207,7 @@ type deliveryEvent struct {
 }
 
 func (e *deliveryEvent) wakes(o *Object) bool {
-	_, ok := o.node.handler(e.delivery)
+	_, ok := o.node.Scripts().Handler(e.delivery.Handler)
 	return ok || e.delivery.Kind == store.CallDelivery
 }
 
@@ -226,10 +226,6 @@ func (e *deliveryEvent) enter(o *Object, act *activation) {
 		id := act.newTask("call "+d.Type, e)
 		o.settle(act, act.vm.Call(id, in), nil)
 		act.limit(id, taskTimeout)
-		return
-	}
-	if h, ok := o.node.handler(d); ok && h.Object != o.key { // it has moved since the event was on its way
-		e.end(script.NewError(script.ReloadedError, "the handler %s has moved to %s", h.Name, h.File))
 		return
 	}
 	id := act.newTask("event "+d.Type, e)
@@ -313,21 +309,17 @@ func (n *Node) Deliver(d store.Delivery, done func(error)) {
 		e.refuse(script.NewError(script.UnavailableError, "the program is stopping"))
 		return
 	}
-	target := d.Target
-	if h, ok := n.handler(d); ok {
-		target = h.Object
-	}
-	for !n.Object(target).offer(e, false) {
+	for !n.Object(d.Target).offer(e, false) {
 	}
 }
 
-// handler finds who handles an event by now: its script may have another name
-// than when the event was sent.
-func (n *Node) handler(d store.Delivery) (script.Handler, bool) {
-	if d.Kind != store.EventDelivery && d.Kind != store.ScheduleDelivery {
-		return script.Handler{}, false
+// MaxRetries is how often a delivery is tried again after its first attempt has
+// failed: as its handler says by now, or, of a call, the handler that made it.
+func (n *Node) MaxRetries(d store.Delivery) int {
+	if h, ok := n.Scripts().Handler(d.Handler); ok {
+		return h.MaxRetries
 	}
-	return n.Scripts().Handler(d.Handler)
+	return script.DefaultMaxRetries
 }
 
 // encoded arguments of an op whose references are filled in.

@@ -24,9 +24,12 @@ func errBroken() *script.Error {
 	return script.NewError(script.OutOfServiceError, "the object is out of service: a turn of it cannot be interrupted")
 }
 
-// Outbox is told of what a turn has put into the store's outbox, once that is
-// durable. It must not block.
-type Outbox interface{ Committed(store.Delivery) }
+// Outbox is told of what a turn has put into the store's outbox, or among its dead
+// letters, once that is durable. It must not block.
+type Outbox interface {
+	Committed(store.Delivery)
+	Buried(store.DeadLetter)
+}
 
 // Config of a Node.
 type Config struct {

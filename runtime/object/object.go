@@ -248,7 +248,7 @@ func (o *Object) gated() bool {
 		return true
 	}
 	if o.act.leaving && o.key.Type == script.HandlerNoun {
-		return true // what is delivered may be for a handler that only the new scripts have
+		return true // the new scripts are to have what comes by now, and those that go a chance to finish
 	}
 	return len(o.unreleased) >= maxUnreleased || o.ahead >= maxUnreleasedBytes
 }

@@ -52,7 +52,7 @@ func (r *readyVMs) init() {
 // take returns a VM for an object of the noun, or nil if none is ready.
 func (r *readyVMs) take(set *script.Set, noun string) (vm *script.VM) {
 	if noun == script.HandlerNoun {
-		return nil // one object for each script: they are awake when there is much to do
+		return nil // one object for each handler: they are awake when there is much to do
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

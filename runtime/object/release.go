@@ -34,6 +34,8 @@ func (o *Object) release(t *turn) {
 		case script.Committed:
 			o.node.stats.Events.Add(1)
 			o.node.outbox.Committed(e.Delivery)
+		case script.Buried:
+			o.node.outbox.Buried(e.Letter)
 		case script.AlarmSet:
 			o.node.alarms.set(e.At)
 		case script.Finished:

@@ -126,8 +126,11 @@ func (vm *VM) deferCall(target key.Key, path []string, isCall bool, args []goja.
 
 // addOp puts a call into the round trip of this turn.
 func (vm *VM) addOp(c *pendingCall, target key.Key, path []string, isCall bool, args []goja.Value) {
+	// A handler that has ended can't store calls any more: what goes on after it
+	// makes live ones.
+	handling := vm.handlers != nil && vm.current != nil && vm.current.kind == "event" && !vm.current.done
 	hops := vm.hops() + 1
-	if hops > MaxHops {
+	if hops > MaxHops && !handling { // a durable one becomes a dead letter
 		vm.settleCall(c, nil, vm.newError("Error", hopsMessage))
 		return
 	}
@@ -149,9 +152,6 @@ func (vm *VM) addOp(c *pendingCall, target key.Key, path []string, isCall bool, 
 		op.Args = append(op.Args, arg)
 	}
 	var calls *Calls
-	// A handler that has ended can't store calls any more: what goes on after it
-	// makes live ones.
-	handling := vm.handlers != nil && vm.current != nil && vm.current.kind == "event" && !vm.current.done
 	if !handling {
 		for _, o := range vm.turn.outgoing {
 			if o.Target == target && o.Hops == hops && o.task == nil {
@@ -185,6 +185,12 @@ func (vm *VM) await(c *pendingCall, done func(value, err goja.Value)) {
 		return
 	case c.durable:
 		done(nil, vm.newError("TypeError", "the handler that made this call has ended: its result comes to nobody"))
+		return
+	}
+	if c.calls != nil && c.calls.Hops > MaxHops { // it stays where it is, whoever awaits it
+		c.calls.Ops, c.calls.awaited = nil, true
+		vm.settleCall(c, nil, vm.newError("Error", hopsMessage))
+		done(nil, c.err)
 		return
 	}
 	c.waiting = append(c.waiting, done)

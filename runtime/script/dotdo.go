@@ -134,24 +134,17 @@ var verbRE = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,63}$`)
 // on registers an event handler, in a VM of handlers or while scripts are looked
 // at. In an object's VM it does nothing.
 func (vm *VM) on(noun, verb string, call goja.FunctionCall) {
-	f, name := vm.handler("$.on."+noun+"."+verb, noun+"."+verb, call.Argument(0), call.Argument(1))
-	if name == "" {
-		return
+	h, ok := vm.handler("$.on."+noun+"."+verb, noun+"."+verb, call.Argument(0), call.Argument(1))
+	if ok {
+		h.Noun, h.Verb = noun, verb
+		vm.found.handlers = append(vm.found.handlers, h)
 	}
-	if vm.handlers != nil {
-		vm.handlers[name] = f
-		return
-	}
-	vm.found.handlers = append(vm.found.handlers, Handler{
-		Name: name, File: vm.loading.file, Noun: noun, Verb: verb,
-		Object: key.Key{Type: HandlerNoun, ID: vm.loading.file}, position: vm.caller(),
-	})
 }
 
 // handler reads the function and the options of what registers a handler, and names
-// it: as the author says, or by file and what it is for. The name is empty where
-// nothing is to be registered.
-func (vm *VM) handler(what, purpose string, handler, options goja.Value) (f goja.Callable, name string) {
+// it: as the author says, or by file and what it is for. It is registered here if
+// the VM runs it; ok is true where it is to be noted.
+func (vm *VM) handler(what, purpose string, handler, options goja.Value) (h Handler, ok bool) {
 	f, ok := goja.AssertFunction(handler)
 	if !ok {
 		vm.throwType("%s takes a function", what)
@@ -160,30 +153,52 @@ func (vm *VM) handler(what, purpose string, handler, options goja.Value) (f goja
 		vm.throwType("%s is for the top level of a script", what)
 	}
 	if vm.found == nil && vm.handlers == nil {
-		return nil, ""
+		return Handler{}, false
 	}
+	h = Handler{File: vm.loading.file, MaxRetries: DefaultMaxRetries, position: vm.caller()}
 	if o, ok := options.(*goja.Object); ok {
 		for _, option := range o.Keys() {
 			switch option {
 			case "name":
-				name = vm.metaString("name", o.Get(option))
+				h.Name = vm.metaString("name", o.Get(option))
+			case "maxRetries":
+				h.MaxRetries = vm.maxRetries(what, o.Get(option))
 			default:
 				vm.throwType("%s: unknown option %q", what, option)
 			}
 		}
 	}
-	if name == "" {
+	if h.Name == "" {
 		plain := vm.loading.file + "#" + purpose
-		name = plain
+		h.Name = plain
 		if n := vm.unnamed[plain]; n > 0 { // a second one in the same file
-			name += "#" + strconv.Itoa(n+1)
+			h.Name += "#" + strconv.Itoa(n+1)
 		}
 		if vm.unnamed == nil {
 			vm.unnamed = make(map[string]int)
 		}
 		vm.unnamed[plain]++
 	}
-	return f, name
+	if vm.handlers != nil {
+		vm.handlers[h.Name] = f
+		return h, false
+	}
+	var err error
+	if h.Object, err = key.New(HandlerNoun, h.Name); err != nil {
+		vm.throwType("%s: the handler needs another { name } than %q: 1 to %d bytes without control characters", what, h.Name, key.MaxID)
+	}
+	return h, true
+}
+
+// maxRetries reads the option of that name.
+func (vm *VM) maxRetries(what string, v goja.Value) int {
+	if _, isObject := v.(*goja.Object); !isObject {
+		if n, ok := v.Export().(int64); ok && n >= 0 && n <= MaxMaxRetries {
+			return int(n)
+		}
+	}
+	vm.throwType("%s: maxRetries is a whole number from 0 to %d, not %s", what, MaxMaxRetries, vm.describe(v))
+	return 0
 }
 
 // dollarSend is $.send('Noun.verb', data): the event commits with the turn.
@@ -199,7 +214,11 @@ func dollarSend(vm *VM, _ *native, call goja.FunctionCall) goja.Value {
 	}
 	data, err := vm.encode(call.Argument(1), maxEvent)
 	vm.check(err)
-	id := vm.host.NewID()
+	id, hops := vm.host.NewID(), vm.hops()+1
+	at := ""
+	if hops > MaxHops {
+		at = vm.caller()
+	}
 	for _, h := range vm.host.HandlersOf(typ) {
 		vm.addDelivery(store.Delivery{
 			Kind:    store.EventDelivery,
@@ -208,8 +227,8 @@ func dollarSend(vm *VM, _ *native, call goja.FunctionCall) goja.Value {
 			ID:      id,
 			Type:    typ,
 			Data:    data,
-			Hops:    vm.hops() + 1,
-		})
+			Hops:    hops,
+		}, at)
 	}
 	return vm.rt.ToValue(id)
 }

@@ -51,6 +51,8 @@ type (
 	}
 	// Committed tells the dispatcher of a delivery that this turn put into the outbox.
 	Committed struct{ Delivery store.Delivery }
+	// Buried tells of a dead letter that this turn has stored: what goes round in a circle.
+	Buried struct{ Letter store.DeadLetter }
 	// Finished ends a task with its result.
 	Finished struct {
 		Task     TaskID
@@ -65,6 +67,7 @@ func (Attach) effect()          {}
 func (SetAutoResponse) effect() {}
 func (*Calls) effect()          {}
 func (Committed) effect()       {}
+func (Buried) effect()          {}
 func (Finished) effect()        {}
 
 // Message is the payload of a frame. Frame is for whoever releases it: the

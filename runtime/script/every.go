@@ -7,18 +7,12 @@ import (
 
 	"github.com/adhocore/gronx"
 	"github.com/dop251/goja"
-
-	"chat.example.com.ai/runtime/key"
 )
 
 // Schedule is one $.every of a script: a handler that runs at certain times, UTC.
 type Schedule struct {
-	Name   string // unique among all handlers: as given by the author, or file#every cron
-	File   string
-	Cron   string // as the author wrote it: five fields, or one of @hourly and so on
-	Object key.Key
-
-	position string // of the call that registers it
+	Handler        // without noun and verb; its name is as given by the author, or file#every cron
+	Cron    string // as the author wrote it: five fields, or one of @hourly and so on
 }
 
 // Next returns the first time of the schedule after a time.
@@ -89,19 +83,10 @@ func (vm *VM) newEvery() goja.Value {
 // are looked at. In an object's VM it does nothing.
 func (vm *VM) every(cron string, handler, options goja.Value) {
 	cron = strings.Join(strings.Fields(cron), " ")
-	f, name := vm.handler("$.every", "every "+cron, handler, options)
-	if name == "" {
-		return
+	if h, ok := vm.handler("$.every", "every "+cron, handler, options); ok {
+		vm.checkCron(cron)
+		vm.found.schedules = append(vm.found.schedules, Schedule{Handler: h, Cron: cron})
 	}
-	if vm.handlers != nil {
-		vm.handlers[name] = f
-		return
-	}
-	vm.checkCron(cron)
-	vm.found.schedules = append(vm.found.schedules, Schedule{
-		Name: name, File: vm.loading.file, Cron: cron,
-		Object: key.Key{Type: HandlerNoun, ID: vm.loading.file}, position: vm.caller(),
-	})
 }
 
 // Schedules lists what runs at certain times.

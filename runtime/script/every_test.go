@@ -2,6 +2,7 @@ package script
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +15,7 @@ $.every.minute(() => {})
 $.every.hour(() => {})
 $.every.day(() => {})
 $.every('@weekly', () => {})
-$.every('*/5 8-17 * JAN,jul MON-FRI', () => {}, { name: 'work' })
+$.every('*/5 8-17 * JAN,jul MON-FRI', () => {}, { name: 'work', maxRetries: 0 })
 $.every.minute(() => {})
 $.on.Note.made(() => {})
 `})
@@ -23,15 +24,18 @@ $.on.Note.made(() => {})
 	}
 	var got []string
 	for _, s := range set.Schedules() {
-		got = append(got, s.Name+"|"+s.Cron+"|"+s.File+"|"+s.Object.String())
+		if s.Object.String() != "Handler/"+s.Name {
+			t.Errorf("%s runs in %s", s.Name, s.Object)
+		}
+		got = append(got, fmt.Sprint(s.Name, "|", s.Cron, "|", s.File, "|", s.MaxRetries))
 	}
-	want := `a.js#every 0 9 * * 1|0 9 * * 1|a.js|Handler/a.js
-a.js#every * * * * *|* * * * *|a.js|Handler/a.js
-a.js#every 0 * * * *|0 * * * *|a.js|Handler/a.js
-a.js#every 0 0 * * *|0 0 * * *|a.js|Handler/a.js
-a.js#every @weekly|@weekly|a.js|Handler/a.js
-work|*/5 8-17 * JAN,jul MON-FRI|a.js|Handler/a.js
-a.js#every * * * * *#2|* * * * *|a.js|Handler/a.js`
+	want := `a.js#every 0 9 * * 1|0 9 * * 1|a.js|5
+a.js#every * * * * *|* * * * *|a.js|5
+a.js#every 0 * * * *|0 * * * *|a.js|5
+a.js#every 0 0 * * *|0 0 * * *|a.js|5
+a.js#every @weekly|@weekly|a.js|5
+work|*/5 8-17 * JAN,jul MON-FRI|a.js|0
+a.js#every * * * * *#2|* * * * *|a.js|5`
 	if strings.Join(got, "\n") != want {
 		t.Errorf("found\n%s\nwant\n%s", strings.Join(got, "\n"), want)
 	}
@@ -57,6 +61,7 @@ func TestEveryThatIsWrong(t *testing.T) {
 		`$.every(5, f)`:                                              `takes a cron string, not 5`,
 		`$.every('0 9 * * *')`:                                       `$.every takes a function`,
 		`$.every.hour('0 9 * * *', f)`:                               `$.every takes a function`,
+		`$.every.hour(f, { maxRetries: 101 })`:                       `maxRetries is a whole number from 0 to 100, not 101`,
 		`$.every.hour(f, { nmae: 'x' })`:                             `unknown option "nmae"`,
 		`$.every.minute(f, { name: 'x' }), $.on.A.b(f, {name: 'x'})`: `the handler "x" is defined in a.ts and in a.ts`,
 	} {

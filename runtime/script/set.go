@@ -36,9 +36,18 @@ const (
 	DefaultObject = "default"
 )
 
-// HandlerNoun is the noun of the objects that run event handlers, one for each
-// script with $.on; no part or route can have it.
+// HandlerNoun is the noun of the objects that run what $.on and $.every register,
+// one for each handler, named as it is; no part or route can have it.
 const HandlerNoun = "Handler"
+
+// Bounds of the maxRetries of a handler: how often an event is tried again after
+// its first attempt has failed.
+const (
+	DefaultMaxRetries = 5
+	// MaxMaxRetries is most of a day, at the longest delay between two attempts: what
+	// fails for that long needs a person, who finds it among the dead letters.
+	MaxMaxRetries = 100
+)
 
 // reservedPaths are the runtime's own.
 var reservedPaths = []string{"/healthz", "/metrics", "/_"}
@@ -50,8 +59,9 @@ type Set struct {
 	modules  []*module
 	routes   []Route
 	handlers []Handler
-	folders  []string // of all files that were read
-	bounded  []string // boundedMethods that scripts name
+	byName   map[string]Handler // and schedules
+	folders  []string           // of all files that were read
+	bounded  []string           // boundedMethods that scripts name
 
 	schedules []Schedule
 	supers    map[string]struct{} // positions of the calls of super
@@ -94,15 +104,23 @@ func (r *Route) Match(method, path string) (key.Key, bool, error) {
 	return k, true, err
 }
 
-// Handler is one $.on of a script.
+// Handler is one $.on of a script, or what is common to it and a $.every.
 type Handler struct {
-	Name   string // unique: as given by the author, or file#Noun.verb
-	File   string
-	Noun   string // * is any
-	Verb   string // * is any
-	Object key.Key
+	Name       string // unique among all handlers: as given by the author, or file#Noun.verb
+	File       string
+	Noun       string  // * is any
+	Verb       string  // * is any
+	Object     key.Key // that runs it: Handler/ and its name
+	MaxRetries int     // further attempts after a first one that failed
 
-	position string // of its $.on
+	position string // of its $.on or $.every
+}
+
+// Errorf makes an error about the whole handler. It is none of the transient ones.
+func (h Handler) Errorf(name, format string, args ...any) *Error {
+	e := &Error{Name: name, Message: fmt.Sprintf(format, args...)}
+	e.setPosition(h.position)
+	return e
 }
 
 // Part is what one file adds to a noun, for those who show it.
@@ -183,7 +201,7 @@ func Load(o Options) (*Set, error) {
 	if err != nil {
 		return nil, plainError(err)
 	}
-	s := &Set{options: o, folders: folders, nouns: make(map[string]*noun), supers: make(map[string]struct{})}
+	s := &Set{options: o, folders: folders, nouns: make(map[string]*noun), byName: make(map[string]Handler), supers: make(map[string]struct{})}
 	for _, f := range files {
 		m := &module{file: f}
 		if err := m.compile(code[f], s.supers); err != nil {
@@ -257,25 +275,15 @@ func (s *Set) check() error {
 			return err
 		}
 	}
-	names := map[string]string{}
-	once := func(name, file, position string) error {
-		if other, ok := names[name]; ok {
-			e := &Error{Name: "Error", Message: fmt.Sprintf("the handler %q is defined in %s and in %s: give one of them another { name }", name, other, file)}
-			e.setPosition(position)
-			return withFile(e, file)
-		}
-		names[name] = file
-		return nil
-	}
-	for _, h := range s.handlers {
-		if err := once(h.Name, h.File, h.position); err != nil {
-			return err
-		}
-	}
+	all := slices.Clone(s.handlers)
 	for _, each := range s.schedules {
-		if err := once(each.Name, each.File, each.position); err != nil {
-			return err
+		all = append(all, each.Handler)
+	}
+	for _, h := range all {
+		if other, ok := s.byName[h.Name]; ok {
+			return withFile(h.Errorf("Error", "the handler %q is defined in %s and in %s: give one of them another { name }", h.Name, other.File, h.File), h.File)
 		}
+		s.byName[h.Name] = h
 	}
 	return nil
 }
@@ -343,14 +351,8 @@ func (s *Set) Handlers() []Handler { return s.handlers }
 // Handler returns what takes the deliveries of a name: an event handler, or what
 // runs at certain times.
 func (s *Set) Handler(name string) (Handler, bool) {
-	if i := slices.IndexFunc(s.handlers, func(h Handler) bool { return h.Name == name }); i >= 0 {
-		return s.handlers[i], true
-	}
-	if i := slices.IndexFunc(s.schedules, func(each Schedule) bool { return each.Name == name }); i >= 0 {
-		each := s.schedules[i]
-		return Handler{Name: each.Name, File: each.File, Object: each.Object}, true
-	}
-	return Handler{}, false
+	h, ok := s.byName[name]
+	return h, ok
 }
 
 // HandlersOf lists the handlers that take events of a type, Noun.verb.

@@ -104,12 +104,8 @@ func (vm *VM) placeInTask(e *Error, t *task) {
 	if e.File != "" || e.Remote || e.ByCaller {
 		return
 	}
-	if t.handler != "" {
-		for _, h := range vm.set.handlers {
-			if h.Name == t.handler {
-				e.setPosition(h.position)
-			}
-		}
+	if h, ok := vm.set.Handler(t.handler); ok {
+		e.setPosition(h.position)
 		return
 	}
 	if vm.noun == nil {
@@ -244,12 +240,12 @@ func (vm *VM) Boot(id TaskID) Outcome {
 	})
 }
 
-// loadHandlers loads the script whose event handlers this VM runs.
+// loadHandlers loads the script of the handler that this VM runs.
 func (vm *VM) loadHandlers() {
 	vm.handlers = make(map[string]goja.Callable)
-	file := vm.host.Key().ID
+	h, _ := vm.set.Handler(vm.host.Key().ID) // if it's gone, its events are told so
 	for _, m := range vm.set.modules {
-		if m.file == file {
+		if m.file == h.File {
 			vm.load(m)
 		}
 	}
@@ -375,7 +371,7 @@ func (vm *VM) finishDelivery(t *task) {
 				Type:    call.Target.Type + "." + strings.Join(op.Path, "."),
 				Data:    encodeOp(op),
 				Hops:    call.Hops,
-			})
+			}, op.At)
 			vm.forgetCall(op.ID)
 		}
 	}
@@ -386,8 +382,8 @@ func (vm *VM) finishDelivery(t *task) {
 }
 
 // addDelivery puts something into the outbox, or, after too many hops, among
-// the dead letters.
-func (vm *VM) addDelivery(d store.Delivery) {
+// the dead letters. at is where the script made it.
+func (vm *VM) addDelivery(d store.Delivery, at string) {
 	d.Seq = vm.host.NextSeq()
 	if d.ID == "" {
 		d.ID = vm.host.NewID()
@@ -395,8 +391,10 @@ func (vm *VM) addDelivery(d store.Delivery) {
 	d.Source = vm.host.Key().String()
 	d.At = vm.now().UnixMilli()
 	if d.Hops > MaxHops {
-		vm.host.View().Write(store.BuryDelivery{Letter: store.DeadLetter{Delivery: d, Error: hopsMessage, DiedAt: d.At}})
+		letter := store.DeadLetter{Delivery: d, Error: hopsMessage, Position: at, DiedAt: d.At}
+		vm.host.View().Write(store.BuryDelivery{Letter: letter})
 		vm.wrote(vm.host.View())
+		vm.collect(Buried{letter}, len(d.Data))
 		return
 	}
 	vm.host.View().Write(store.AddDelivery{Delivery: d})

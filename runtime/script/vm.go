@@ -16,8 +16,8 @@ import (
 const maxCallStack = 2000
 
 // VM is the virtual machine of one object while it is awake: an instance made of
-// the parts of its noun, or the event handlers of one script. It is used by one
-// goroutine at a time.
+// the parts of its noun, or an event handler with the script that it is in. It is
+// used by one goroutine at a time.
 type VM struct {
 	rt   *goja.Runtime
 	set  *Set
