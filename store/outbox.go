@@ -31,7 +31,7 @@ func (s *Store) DueDeliveriesOf(ctx context.Context, target key.Key, until int64
 }
 
 // deliveries reads rows of the outbox. Those whose end is on its way are left out.
-func (s *Store) deliveries(ctx context.Context, limit int, where string, args ...any) (out []Delivery, more bool, err error) {
+func (s *Store) deliveries(ctx context.Context, limit int, where sqlText, args ...any) (out []Delivery, more bool, err error) {
 	ended := s.endedSet() // before the query: what is ended later was still somebody's then
 	rows, err := s.cache.query(ctx, `SELECT `+outboxFields+` FROM outbox WHERE `+where+` LIMIT ?`, append(args, max(limit, 0))...)
 	if err != nil {
