@@ -5,6 +5,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+
+	"chat.example.com.ai/runtime/failpoint"
 )
 
 // job is a batch that waits for the writer.
@@ -65,6 +67,7 @@ func (s *Store) run() {
 		switch {
 		case len(jobs) > 0 || work.undeclared || s.ending():
 			errs = s.group(jobs, errs[:0])
+			failpoint.Hit(failpoint.AfterCommit)
 			for i, j := range jobs {
 				j.done(errs[i])
 			}
@@ -167,6 +170,7 @@ func (s *Store) transact(jobs []job, ended []int64, errs []error) ([]error, erro
 	if s.opts.BeforeCommit != nil {
 		s.opts.BeforeCommit()
 	}
+	failpoint.Hit(failpoint.BeforeCommit)
 	if err := s.exec(s.write.commit); err != nil {
 		return errs, fmt.Errorf("store: commit: %w", err)
 	}

@@ -18,6 +18,8 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"chat.example.com.ai/runtime/failpoint"
 )
 
 const (
@@ -128,7 +130,7 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	path := filepath.Join(folder, "chat.db")
-	synchronous := "FULL" // a commit in the log is synced before it returns
+	synchronous := failpoint.Synchronous("FULL") // a commit in the log is synced before it returns
 	if s.opts.Memory {
 		synchronous = "OFF"
 	}
