@@ -105,9 +105,12 @@ func (s *Store) group(jobs []job, errs []error) []error {
 		return err
 	})
 	if err != nil {
+		err = diagnose(err)
 		s.keepEnded(ended)
 		s.indexes.undo()
-		if len(jobs) == 0 && len(ended) > 0 {
+		if errors.Is(err, ErrDisk) {
+			s.outage.failed(s.opts.Log, s.opts.Now(), len(jobs), err)
+		} else if len(jobs) == 0 && len(ended) > 0 {
 			s.opts.Log.Error("cannot store that deliveries are done; trying again", "error", err)
 		} else if len(jobs) == 0 {
 			s.opts.Log.Error("cannot declare an index; queries do without it", "error", err)
@@ -120,6 +123,7 @@ func (s *Store) group(jobs []job, errs []error) []error {
 		return errs
 	}
 	s.indexes.keep()
+	s.outage.worked(s.opts.Log, s.opts.Now())
 	if s.opts.ObserveCommit != nil {
 		s.opts.ObserveCommit(len(jobs), s.opts.Now().Sub(start))
 	}
@@ -164,6 +168,9 @@ func (s *Store) transact(jobs []job, ended []int64, errs []error) ([]error, erro
 		var lost *lostError
 		if errors.As(err, &lost) {
 			return errs, lost.cause
+		}
+		if err = diagnose(err); errors.Is(err, ErrDisk) {
+			return errs, err // no other batch would fare better
 		}
 		errs = append(errs, err)
 	}

@@ -81,6 +81,7 @@ type Store struct {
 	writerDB *sql.DB
 	conn     *sql.Conn // the writer's only one
 	write    statements
+	outage   outage
 	indexes  *indexes
 
 	reader *bun.DB

@@ -229,6 +229,7 @@ func (c *crashTest) compare(client *crashClient, at map[crashMessage]int) {
 		switch {
 		case !ok:
 			c.t.Errorf("%s: %s has heard %+v, and the history does not have it", client.room.name, client.name, message)
+			return // one is enough
 		case n > 0 && place != at[client.heard[n-1]]+1:
 			c.t.Errorf("%s: %s has heard %q as the next after %q, the history has it %d later", client.room.name, client.name,
 				message.Content, client.heard[n-1].Content, place-at[client.heard[n-1]])

@@ -390,7 +390,7 @@ func (d *Dispatcher) commit(w store.Write) {
 	d.wg.Add(1)
 	d.store.Commit(&store.Batch{Token: d.token, Writes: []store.Write{w}}, func(err error) {
 		defer d.wg.Done()
-		if err != nil { // the row is as it was: it is tried again at the next start
+		if err != nil && !errors.Is(err, store.ErrDisk) { // the row is as it was: it is tried again at the next start
 			d.log.Error("the outbox could not be written", "error", err)
 		}
 	})

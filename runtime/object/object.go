@@ -396,9 +396,12 @@ func (o *Object) committed(t *turn, err error) {
 // lose ends a turn whose commit failed, and every later one: they were computed
 // from what is not there. The VM goes; the next event starts from what is stored.
 func (o *Object) lose(t *turn, cause error) {
-	o.node.log.Error("commit failed", "object", o.key.String(), "error", cause)
+	if !errors.Is(cause, store.ErrDisk) { // of which the store tells, once for all
+		o.node.log.Error("commit failed", "object", o.key.String(), "error", cause)
+	}
 	o.node.stats.CommitErrors.Add(1)
 	e := script.NewError(script.UnavailableError, "what was to be stored could not be")
+	e.Reported = true
 	if errors.Is(cause, store.ErrNotFound) { // the delivery that it handled was done before
 		for _, r := range t.replies {
 			if d, ok := r.(*deliveryEvent); ok {
