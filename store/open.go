@@ -131,6 +131,9 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	path := filepath.Join(folder, "chat.db")
+	if err := checkLog(path); err != nil {
+		return err
+	}
 	synchronous := failpoint.Synchronous("FULL") // a commit in the log is synced before it returns
 	if s.opts.Memory {
 		synchronous = "OFF"
