@@ -306,8 +306,11 @@ func (o *Object) settle(act *activation, out script.Outcome, origin event) {
 		if out.Kind == "" {
 			out.Kind = act.kind
 		}
-		if !out.Err.Remote && !out.Err.ByCaller {
+		if !out.Err.Remote && !out.Err.ByCaller && !out.Err.IsStorage() {
 			act.ScriptError(out.Kind, out.Err)
+		}
+		if r, ok := origin.(replier); ok && out.Err.IsStorage() { // nobody else tells the client
+			t.failed = append(t.failed, failure{r, out.Err})
 		}
 		for _, id := range out.Rejected {
 			o.complete(act.settleCall(id, nil, out.Err))
