@@ -23,14 +23,15 @@ const (
 type logDamage struct{ path, what string }
 
 func (e *logDamage) Error() string {
-	return fmt.Sprintf("%v: %s %s; what it held was stored and would be missing. Restore a backup, "+
-		"or go on without it: sqlite3 %s 'PRAGMA wal_checkpoint(TRUNCATE)'", ErrCorrupt, e.path, e.what, e.path[:len(e.path)-len("-wal")])
+	return fmt.Sprintf("store: %v: %s %s: what it held was stored and would be missing (to go on without it: "+
+		"sqlite3 %s 'PRAGMA wal_checkpoint(TRUNCATE)')", ErrCorrupt, e.path, e.what, e.path[:len(e.path)-len("-wal")])
 }
 
 func (e *logDamage) Unwrap() error { return ErrCorrupt }
 
 // checkLog looks through the log that the last process has left, and returns a
-// *logDamage if commits are missing. Nobody may have the database open.
+// *logDamage if commits are missing. A database that is gone, while its log is not, is
+// ErrCorrupt too. Nobody may have it open.
 //
 // A commit is synced before the next one is begun. So a frame that is wrong belongs to
 // an unfinished transaction only if it is in the last one; if a transaction behind it
@@ -46,6 +47,15 @@ func checkLog(database string) error {
 	index, err := os.ReadFile(database + "-shm")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("store: %w", err)
+	}
+	size := int64(0)
+	if file, err := os.Stat(database); err == nil {
+		size = file.Size()
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("store: %w", err)
+	}
+	if size < 512 && (size > 0 || len(log) > walHeader) { // SQLite would begin a new one
+		return fmt.Errorf("store: %w: %s has %d bytes, and is or was a database", ErrCorrupt, database, size)
 	}
 	synced, copied, salts := readLogIndex(index)
 	if len(log) <= walHeader {

@@ -2,12 +2,14 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -139,9 +141,35 @@ func TestADamagedLogStopsTheStart(t *testing.T) {
 		refused(fmt.Sprintf("cut in frame %d", i), k.with("chat.db-wal", log[:offset+1000]))
 	}
 	refused("gone", k.with("chat.db-wal", nil))
+	for _, data := range [][]byte{nil, {}} {
+		k.with("chat.db", data).write(t, folder)
+		if err := checkLog(filepath.Join(folder, "chat.db")); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("the database is gone, and its log is not: %v", err)
+		}
+	}
 
-	if _, err := k.with("chat.db-wal", flip(at[3]+100)).storedMessages(t); !errors.Is(err, ErrCorrupt) {
+	damaged := k.with("chat.db-wal", flip(at[len(at)-1]+100))
+	if _, err := damaged.storedMessages(t); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "wal_checkpoint") {
 		t.Errorf("opening says %v", err)
+	}
+	// The way out that it names.
+	damaged.write(t, folder)
+	db, err := sql.Open("sqlite", filepath.Join(folder, "chat.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(folder, "chat.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := (killed{"chat.db": data}).storedMessages(t); n != inLog-1 || err != nil {
+		t.Errorf("without what is damaged there are %d messages, %v", n, err)
 	}
 }
 
