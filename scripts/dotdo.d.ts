@@ -189,7 +189,12 @@ declare module 'dotdo' {
 
   /** The object's things. What is written commits with the turn; reads see it at once. */
   export interface Things {
-    /** Makes a thing, and returns it at once. It throws a ConflictError if there is one with that `$id`. */
+    /**
+     * Makes a thing, and returns it at once. Without a `$id` it gets one that is greater than
+     * those of all things made before. One of your own has 1 to 256 bytes; if it is
+     * taken, by what is stored or by what this or an earlier turn has made, create throws an
+     * Error whose name is ConflictError, and the turn goes on if that is caught.
+     */
     create<T extends { $type: Noun; $id?: string; [field: string]: any }>(fields: T): Thing<T>
 
     /** A thing by its `$id`. */

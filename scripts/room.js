@@ -6,11 +6,10 @@
 // what was said is in this.things, and both are there after a sleep.
 
 import { $, DO } from 'dotdo'
+import { history, missed } from './lib/history.js'
+import { firstOf, limitOf } from './lib/limit.js'
+import { readMessage } from './lib/message.js'
 import { isName, nameRule } from './lib/name.js'
-
-const maxContent = 4000 // characters of a message: a long one, and no book
-const defaultHistory = 50 // messages
-const maxHistory = 100
 
 // Who comes and who goes is told a room in one frame for all of a while, or a
 // crowd that comes would hear of each of its people one by one. Nobody hears of
@@ -30,47 +29,10 @@ let known
 let changed
 let opened = false
 
-/**
- * What a client sends: { type: 'message', content }. Whatever else it says of
- * itself (room, author) is not looked at.
- *
- * @param {string | ArrayBuffer} data
- * @returns {{ content?: string, error?: string }}
- */
-function read(data) {
-  if (typeof data !== 'string') return { error: 'a message is text, not binary' }
-  let input
-  try {
-    input = JSON.parse(data)
-  } catch {
-    return { error: 'a message is JSON' }
-  }
-  if (input === null || typeof input !== 'object' || Array.isArray(input)) return { error: 'a message is a JSON object' }
-  const { type, content } = input
-  if (type !== 'message') return { error: "the type of a message is 'message'" }
-  if (typeof content !== 'string') return { error: 'the content of a message is a string' }
-  if (content.trim() === '') return { error: 'the message is empty' }
-  if (content.length > maxContent) return { error: `the message is longer than ${maxContent} characters` }
-  return { content }
-}
-
 /** A name for somebody who came without one: guest-3fa2c1. */
 function guest() {
   const bytes = crypto.getRandomValues(new Uint8Array(6))
   return 'guest-' + Array.from(bytes, (b) => (b % 16).toString(16)).join('')
-}
-
-/** ?limit=20 of a request; undefined if it is no whole number from 1 to max. */
-function limitOf(c, otherwise, max) {
-  const limit = +(c.req.query('limit') ?? otherwise)
-  return limit >= 1 && limit <= max && limit % 1 === 0 ? limit : undefined
-}
-
-/** The first so many of a list. */
-function firstOf(list, many) {
-  const first = []
-  for (const each of list) if (first.push(each) === many) break
-  return first
 }
 
 export default DO.extend({
@@ -78,11 +40,16 @@ export default DO.extend({
 
   onRequest() {
     this.app.get('/ws/:room', (c) => this.connect(c))
-    this.app.get('/rooms/:room/messages', (c) => this.history(c))
+    this.app.get('/rooms/:room/messages', (c) => history(this.things, c))
     this.app.get('/rooms/:room/presence', (c) => this.presence(c))
   },
 
-  /** A person comes: /ws/general?user=ann. There is no login: ann is who says so. */
+  /**
+   * A person comes: /ws/general?user=ann. There is no login: ann is who says so. With
+   * &since=ID, the $id of the last message that she has seen, she is first sent what
+   * she missed. She is among the room's sockets with the end of this turn, so nothing
+   * falls between that and what comes live, and nothing is in both.
+   */
   async connect(c) {
     if (c.req.header('Upgrade')?.toLowerCase() !== 'websocket') {
       return c.json({ error: 'Upgrade Required' }, 426, { Upgrade: 'websocket' })
@@ -93,6 +60,7 @@ export default DO.extend({
     if (!isName(user)) return c.json({ error: `user is ${nameRule}` }, 400)
 
     await this.open(room)
+    const { latest, frames } = await missed(this.things, c.req.query('since'))
     const told = this.known() // before this socket is among the room's
     const isNew = !told.has(user)
     if (told.size === 0) known = undefined // nobody is to be told; who comes next finds this one here
@@ -103,17 +71,16 @@ export default DO.extend({
     // What everybody has been told, and this person: the next frame goes on from there.
     const users = firstOf(told, maxNamed)
     if (isNew && users.length < maxNamed) users.push(user)
-    server.send(JSON.stringify({ type: 'welcome', room, user, users, count: told.size + (isNew ? 1 : 0) }))
+    server.send(JSON.stringify({ type: 'welcome', room, user, users, count: told.size + (isNew ? 1 : 0), latest }))
+    for (const frame of frames) server.send(frame)
     return new Response(null, { status: 101, webSocket: client })
   },
 
   webSocketMessage(ws, data) {
-    const { content, error } = read(data)
-    if (error) {
-      ws.send(JSON.stringify({ type: 'error', error }))
-      return
-    }
-    this.say(ws.deserializeAttachment().user, content)
+    const { id, content, error } = readMessage(data)
+    if (error) ws.send(JSON.stringify({ type: 'error', error, id }))
+    else if (id !== undefined) return this.sayOnce(ws, id, content)
+    else this.say(ws.deserializeAttachment().user, content)
   },
 
   webSocketClose(ws) {
@@ -175,11 +142,28 @@ export default DO.extend({
    * Puts a message into the history, shows it to everybody who is here, and
    * tells the world. All of it happens, or none: it is one turn.
    */
-  say(author, content) {
+  say(author, content, id) {
     const room = this.ctx.id.name
-    const message = this.things.create({ $type: 'Message', room, author, content, sent: new Date() })
+    const message = this.things.create({ $type: 'Message', room, author, content, sent: new Date(), id })
     this.broadcast(`room:${room}`, { type: 'message', message })
     $.send('Message.sent', message)
+    return message
+  },
+
+  /**
+   * Says a message once, however often it comes. A client that gives its message an id
+   * may send it again until it is acknowledged, over another socket too: the first time
+   * counts, and every time has the same answer. An id belongs to its author, and is
+   * remembered for as long as the room. Whoever has the acknowledgement of the first time has
+   * the message before it, as everybody else.
+   */
+  async sayOnce(ws, id, content) {
+    const { user } = ws.deserializeAttachment()
+    const key = `sent:${user}:${id}` // no name has a colon
+    const sent = await this.ctx.storage.get(key)
+    const message = sent ? await this.things.get(sent) : this.say(user, content, id)
+    if (!sent) await this.ctx.storage.put(key, message.$id)
+    ws.send(JSON.stringify({ type: 'ack', id, message }))
   },
 
   /** Makes the room a thing, and known, when the first person comes. */
@@ -210,18 +194,5 @@ export default DO.extend({
       if (user > after && users.push({ user, sockets: people[user] }) === limit) break
     }
     return c.json({ room: this.ctx.id.name, users, count: names.length })
-  },
-
-  /** The newest messages first: /rooms/general/messages?limit=20. */
-  async history(c) {
-    const limit = limitOf(c, defaultHistory, maxHistory)
-    if (!limit) return c.json({ error: `limit is a number from 1 to ${maxHistory}` }, 400)
-    const messages = await this.things.list({
-      $type: 'Message',
-      where: { room: this.ctx.id.name },
-      orderBy: { sent: 'desc' },
-      limit,
-    })
-    return c.json(messages)
   },
 })

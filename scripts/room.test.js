@@ -16,7 +16,7 @@ test('a message reaches everybody in the room, and nobody elsewhere', async () =
 
 test('who comes is told who is here, the others in one frame who came and left', async () => {
   const ann = await connect('/ws/general?user=ann')
-  expect(await ann.next()).toEqual({ type: 'welcome', room: 'general', user: 'ann', users: ['ann'], count: 1 })
+  expect(await ann.next()).toEqual({ type: 'welcome', room: 'general', user: 'ann', users: ['ann'], count: 1, latest: null })
   const bob = await connect('/ws/general?user=bob')
   const zoe = await connect('/ws/general?user=zoe')
   expect(await zoe.next()).toMatchObject({ type: 'welcome', count: 2 }) // bob is not told of yet
@@ -35,18 +35,6 @@ test('who is back within a quarter of a second did not leave', async () => {
   await connect('/ws/general?user=bob')
   await clock.advance('1m')
   expect(ann.frames).toHaveLength(2) // her welcome, and that bob came
-})
-
-test('the history is the newest first, and only as long as asked', async () => {
-  const ann = await connect('/ws/general?user=ann')
-  for (const content of ['one', 'two', 'three']) {
-    ann.send({ type: 'message', content })
-    await clock.advance('1s')
-  }
-  expect((await messages('general')).map((m) => m.content)).toEqual(['three', 'two', 'one'])
-  const newest = await request('GET', '/rooms/general/messages?limit=1')
-  expect(await newest.json()).toMatchObject([{ content: 'three', author: 'ann' }])
-  expect((await request('GET', '/rooms/general/messages?limit=none')).status).toBe(400)
 })
 
 test('a room that sleeps forgets nothing that counts', async () => {
@@ -73,6 +61,60 @@ test('what is no message is answered with an error, and goes no further', async 
   ann.send(new Uint8Array([1, 2]))
   expect(await ann.nextWhere({ type: 'error' })).toMatchObject({ error: 'a message is text, not binary' })
   expect(await messages('general')).toEqual([])
+})
+
+test('a message with an id is said once, and acknowledged each time with the same', async () => {
+  const ann = await connect('/ws/general?user=ann')
+  const bob = await connect('/ws/general?user=bob')
+  await ann.nextWhere({ type: 'presence' })
+  const said = { type: 'message', id: 'a-1', content: 'hello @bob' }
+  ann.send(said)
+  ann.send({ ...said, content: 'something else' }) // before the first one is stored
+  const { message } = await ann.next()
+  expect(message).toMatchObject({ id: 'a-1', author: 'ann', content: 'hello @bob' })
+  expect(await ann.next()).toEqual({ type: 'ack', id: 'a-1', message }) // after the message itself
+  expect(await ann.next()).toEqual({ type: 'ack', id: 'a-1', message })
+
+  await clock.advance('1h')
+  await hibernate('Room/general')
+  const again = await connect('/ws/general?user=ann')
+  again.send(said)
+  expect(await again.nextWhere({ type: 'ack' })).toEqual({ type: 'ack', id: 'a-1', message })
+  await clock.advance('1s')
+  expect(bob.frames.filter((frame) => frame.type === 'message')).toEqual([{ type: 'message', message }])
+  expect(await messages('general')).toEqual([message])
+  const inbox = await connect('/users/bob/inbox')
+  await clock.advance('1s')
+  expect(inbox.frames).toHaveLength(1) // one event
+})
+
+test('an id belongs to its author and its room', async () => {
+  const authors = ['/ws/general?user=ann', '/ws/general?user=bob', '/ws/other?user=ann']
+  for (const path of authors) {
+    const author = await connect(path)
+    author.send({ type: 'message', id: 'one', content: path })
+    expect(await author.nextWhere({ type: 'ack' })).toMatchObject({ id: 'one', message: { content: path } })
+  }
+  expect(await messages('general')).toHaveLength(2)
+})
+
+test('an id is checked, and every answer to its message has it', async () => {
+  const ann = await connect('/ws/general?user=ann')
+  for (const id of ['', 7, null, {}, 'x'.repeat(65), 'a\u0000', 'a\nb', '\u007f', 'ä', '\ud800']) {
+    ann.send({ type: 'message', id, content: 'hello' })
+    const answer = await ann.nextWhere({ type: 'error' })
+    expect(answer.error).toContain('the id of a message')
+    expect(answer.id).toBeUndefined()
+  }
+  for (const bad of [{ type: 'shout' }, { content: 7 }, { content: ' ' }, { content: 'x'.repeat(4001) }]) {
+    ann.send({ type: 'message', content: 'hello', id: 'mine', ...bad })
+    expect(await ann.nextWhere({ type: 'error' })).toEqual({ type: 'error', error: expect.any(String), id: 'mine' })
+  }
+  expect(await messages('general')).toEqual([])
+  for (const id of ['mine', 'x'.repeat(64), '~ !"#$%:/\\', '__proto__']) { // what was refused was not said
+    ann.send({ type: 'message', id, content: 'hello' })
+    expect(await ann.nextWhere({ type: 'ack' })).toMatchObject({ id, message: { id, content: 'hello' } })
+  }
 })
 
 test('an author is who has the socket, whatever the message says', async () => {

@@ -3,6 +3,10 @@ package store
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -79,6 +83,69 @@ func BenchmarkThings(b *testing.B) {
 		}
 		check(b, q)
 	})
+}
+
+// BenchmarkHistory reads pages of one room, as the shipped chat and the seed ask for
+// them, at random places. The room has 10,000 messages, or CHAT_BENCH_MESSAGES.
+func BenchmarkHistory(b *testing.B) {
+	messages := 10_000
+	if given := os.Getenv("CHAT_BENCH_MESSAGES"); given != "" {
+		var err error
+		if messages, err = strconv.Atoi(given); err != nil || messages < 1000 {
+			b.Fatalf("CHAT_BENCH_MESSAGES is %q, want a number from 1000", given)
+		}
+	}
+	s := openStore(b, Options{Folder: b.TempDir()})
+	v := s.View(general, s.Epoch())
+	id := func(n int) string { return fmt.Sprintf("01HZX%021d", n) }
+	began := time.Now()
+	for n := range messages {
+		t := message(n, fmt.Sprintf(`{"room":"general","author":"user-%d","content":"the quick brown fox jumps over the lazy dog","sent":{"$date":%d}}`, n%100, n))
+		t.ID = id(n)
+		v.Write(PutThing{Thing: t, Insert: true})
+		if n%5000 == 4999 || n == messages-1 {
+			save(b, v)
+		}
+	}
+	b.Logf("%d messages in %v", messages, time.Since(began).Round(time.Millisecond))
+
+	inRoom := []Cond{{"room", "$eq", "general"}}
+	byID, newestFirst := []Order{{"$id", false}}, []Order{{"$id", true}}
+	for _, c := range []struct {
+		name  string
+		query func(n int) Query // n is a place in the history
+	}{
+		{"newest", func(int) Query { return Query{OrderBy: newestFirst, Limit: 50} }},
+		{"before", func(n int) Query {
+			return Query{Where: []Cond{{"$id", "$lt", id(n)}}, OrderBy: newestFirst, Limit: 100}
+		}},
+		{"after", func(n int) Query { return Query{Where: []Cond{{"$id", "$gt", id(n)}}, OrderBy: byID, Limit: 100} }},
+		{"since", func(n int) Query { return Query{Where: []Cond{{"$id", "$gt", id(n)}}, OrderBy: byID, Limit: 501} }},
+		{"seed", func(int) Query { return Query{Where: inRoom, OrderBy: []Order{{"sent", true}}, Limit: 50} }},
+		{"seed-after", func(n int) Query {
+			return Query{Where: inRoom, OrderBy: []Order{{"sent", true}}, After: id(n), Limit: 100}
+		}},
+		{"in-room-after", func(n int) Query { return Query{Where: inRoom, OrderBy: byID, After: id(n), Limit: 100} }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			r := rand.New(rand.NewPCG(1, 1))
+			var took []time.Duration
+			for b.Loop() {
+				q := c.query(600 + r.IntN(messages-600-501)) // where pages are full
+				q.Type = "Message"
+				began := time.Now()
+				got := list(b, v, q)
+				took = append(took, time.Since(began))
+				if len(got) != q.Limit {
+					b.Fatalf("%d messages, want %d", len(got), q.Limit)
+				}
+			}
+			slices.Sort(took)
+			for name, part := range map[string]float64{"p50-ms": 0.5, "p99-ms": 0.99} {
+				b.ReportMetric(float64(took[int(part*float64(len(took)-1))].Microseconds())/1000, name)
+			}
+		})
+	}
 }
 
 func BenchmarkThing(b *testing.B) {

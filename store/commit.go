@@ -124,6 +124,7 @@ func (s *Store) group(jobs []job, errs []error) []error {
 	}
 	s.indexes.keep()
 	s.outage.worked(s.opts.Log, s.opts.Now())
+	s.ids.keep()
 	if s.opts.ObserveCommit != nil {
 		s.opts.ObserveCommit(len(jobs), s.opts.Now().Sub(start))
 	}
@@ -143,6 +144,9 @@ func (s *Store) transact(jobs []job, ended []int64, errs []error) ([]error, erro
 		return errs, fmt.Errorf("store: declare an index: %w", err)
 	}
 	if epoch == s.epoch {
+		if err := s.markIDs(); err != nil {
+			return errs, fmt.Errorf("store: note the time of ids: %w", err)
+		}
 		for _, seq := range ended {
 			if err := s.exec(s.write.doneDelivery, seq); err != nil {
 				return errs, fmt.Errorf("store: end deliveries: %w", err)

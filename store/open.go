@@ -68,6 +68,9 @@ type Options struct {
 	// ObserveCommit, if not nil, is called by the writer after each transaction
 	// with the number of batches in it and how long it took. It must not block.
 	ObserveCommit func(batches int, took time.Duration)
+	// ObserveRead, if not nil, is called with each statement that a read runs and its
+	// parameters, on the reader's goroutine: for tests.
+	ObserveRead func(statement string, args []any)
 	// MaxGroup bounds the batches in one transaction; default 256, which keeps the
 	// wait of the first for the last within some 15 ms.
 	MaxGroup int
@@ -81,6 +84,8 @@ type Store struct {
 	opts      Options
 	epoch     uint64
 	seq       atomic.Int64
+	ids       idMark
+	idsFrom   int64
 	lock      *flock.Flock // nil with Memory
 	temporary string       // folder to remove at Close, with Memory
 
@@ -180,7 +185,7 @@ func (s *Store) open(ctx context.Context) error {
 	readerDB.SetMaxOpenConns(maxReaders)
 	readerDB.SetMaxIdleConns(maxReaders)
 	s.reader = bun.NewDB(readerDB, sqlitedialect.New())
-	s.cache.db = readerDB
+	s.cache.db, s.cache.observe = readerDB, s.opts.ObserveRead
 	return nil
 }
 
@@ -232,9 +237,9 @@ func dataSource(path string, cacheKiB int, pragmas ...string) string {
 }
 
 // takeOver raises the epoch, which fences off whoever had the database before,
-// and finds the next free position of the outbox.
+// and finds the next free position of the outbox and the time that no id has reached.
 func (s *Store) takeOver(ctx context.Context) error {
-	if err := s.conn.QueryRowContext(ctx, "UPDATE owner SET epoch = epoch + 1 RETURNING epoch").Scan(&s.epoch); err != nil {
+	if err := s.conn.QueryRowContext(ctx, "UPDATE owner SET epoch = epoch + 1 RETURNING epoch, ids_until").Scan(&s.epoch, &s.idsFrom); err != nil {
 		return fmt.Errorf("store: take the fencing token: %w", err)
 	}
 	var last int64
@@ -244,6 +249,7 @@ func (s *Store) takeOver(ctx context.Context) error {
 		return fmt.Errorf("store: read the end of the outbox: %w", err)
 	}
 	s.seq.Store(last)
+	s.ids.stored = s.idsFrom
 	return nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"chat.example.com.ai/runtime/key"
-	"github.com/uptrace/bun"
 )
 
 // Deliveries returns up to limit deliveries of the outbox for one target, those
@@ -46,52 +45,31 @@ func (s *Store) DeliveryTargets(ctx context.Context) ([]key.Key, error) {
 	return targets, nil
 }
 
-// letterRow is a row of dead_letter.
-type letterRow struct {
-	bun.BaseModel `bun:"table:dead_letter"`
-
-	Seq      int64
-	Kind     uint8
-	Target   string
-	Handler  string
-	ID       string
-	Type     string
-	Source   string
-	Data     []byte
-	At       int64
-	Hops     int
-	Attempts int
-	NextAt   int64
-	Error    string
-	Position string
-	DiedAt   int64
-}
-
 // DeadLetters returns up to limit dead letters with positions above afterSeq, in
 // the order of their positions.
 func (s *Store) DeadLetters(ctx context.Context, afterSeq int64, limit int) ([]DeadLetter, error) {
 	if limit <= 0 {
 		return nil, nil
 	}
-	var rows []letterRow
-	if err := s.reader.NewSelect().Model(&rows).Where("seq > ?", afterSeq).Order("seq").Limit(int64(limit)).Scan(ctx); err != nil {
+	rows, err := s.cache.query(ctx, `SELECT `+letterFields+` FROM dead_letter WHERE seq > ? ORDER BY seq LIMIT ?`, afterSeq, limit)
+	if err != nil {
 		return nil, s.readError(ctx, err)
 	}
-	letters := make([]DeadLetter, 0, len(rows))
-	for _, r := range rows {
-		target, err := key.Parse(r.Target)
-		if err != nil {
-			return nil, fmt.Errorf("store: the target of dead letter %d: %w", r.Seq, err)
+	defer rows.Close()
+	var letters []DeadLetter
+	for rows.Next() {
+		var l DeadLetter
+		var target string
+		if err := rows.Scan(&l.Seq, &l.Kind, &target, &l.Handler, &l.ID, &l.Type, &l.Source, &l.Data, &l.At, &l.Hops, &l.Attempts, &l.NextAt,
+			&l.Error, &l.Position, &l.DiedAt); err != nil {
+			return nil, s.readError(ctx, err)
 		}
-		letters = append(letters, DeadLetter{
-			Delivery: Delivery{
-				Seq: r.Seq, Kind: Kind(r.Kind), Target: target, Handler: r.Handler, ID: r.ID, Type: r.Type, Source: r.Source,
-				Data: r.Data, At: r.At, Hops: r.Hops, Attempts: r.Attempts, NextAt: r.NextAt,
-			},
-			Error: r.Error, Position: r.Position, DiedAt: r.DiedAt,
-		})
+		if l.Target, err = key.Parse(target); err != nil {
+			return nil, fmt.Errorf("store: the target of dead letter %d: %w", l.Seq, err)
+		}
+		letters = append(letters, l)
 	}
-	return letters, nil
+	return letters, s.readError(ctx, rows.Err())
 }
 
 // Stats are numbers for metrics.

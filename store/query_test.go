@@ -164,7 +164,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 			p.after = p.keys(&thing)
 		}
 		statement, args := selectThings(general.String(), p, c.a, nil)
-		rows, err := s.reader.DB.Query("EXPLAIN QUERY PLAN "+statement, args...)
+		rows, err := s.reader.DB.Query(string("EXPLAIN QUERY PLAN "+statement), args...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,33 +20,37 @@ const (
 
 // statementCache keeps the readers' statements by their text.
 type statementCache struct {
-	db *sql.DB
+	db      *sql.DB
+	observe func(statement string, args []any) // or nil
 
 	mu     sync.Mutex
-	byText map[string]*sql.Stmt
+	byText map[sqlText]*sql.Stmt
 }
 
 // query runs a statement on one of the readers' connections.
-func (c *statementCache) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+func (c *statementCache) query(ctx context.Context, text sqlText, args ...any) (*sql.Rows, error) {
+	if c.observe != nil {
+		c.observe(string(text), args)
+	}
 	stmt, err := c.statement(ctx, text)
 	if err != nil {
 		return nil, err
 	}
 	if stmt == nil {
-		return c.db.QueryContext(ctx, text, args...)
+		return c.db.QueryContext(ctx, string(text), args...)
 	}
 	return stmt.QueryContext(ctx, args...)
 }
 
 // statement returns the prepared statement, or nil if there are too many.
-func (c *statementCache) statement(ctx context.Context, text string) (*sql.Stmt, error) {
+func (c *statementCache) statement(ctx context.Context, text sqlText) (*sql.Stmt, error) {
 	c.mu.Lock()
 	stmt, n := c.byText[text], len(c.byText)
 	c.mu.Unlock()
 	if stmt != nil || n >= maxStatements {
 		return stmt, nil
 	}
-	fresh, err := c.db.PrepareContext(ctx, text)
+	fresh, err := c.db.PrepareContext(ctx, string(text))
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +60,7 @@ func (c *statementCache) statement(ctx context.Context, text string) (*sql.Stmt,
 		return stmt, fresh.Close()
 	}
 	if c.byText == nil {
-		c.byText = make(map[string]*sql.Stmt)
+		c.byText = make(map[sqlText]*sql.Stmt)
 	}
 	c.byText[text] = fresh
 	return fresh, nil
@@ -73,7 +77,7 @@ func (c *statementCache) close() error {
 }
 
 // one runs a statement of one row, and reports whether there is one.
-func (s *Store) one(ctx context.Context, to []any, text string, args ...any) (bool, error) {
+func (s *Store) one(ctx context.Context, to []any, text sqlText, args ...any) (bool, error) {
 	rows, err := s.cache.query(ctx, text, args...)
 	if err != nil {
 		return false, s.readError(ctx, err)
@@ -228,7 +232,7 @@ func (s *Store) index(typ string, f field) *index {
 
 // few reports whether an object has so few things of a type that they may be sorted.
 func (s *Store) few(ctx context.Context, object, typ string) (bool, error) {
-	text, args := `SELECT count(*) FROM (SELECT 1 FROM thing WHERE object = ? LIMIT ?)`, []any{object, MaxSorted + 1}
+	text, args := sqlText(`SELECT count(*) FROM (SELECT 1 FROM thing WHERE object = ? LIMIT ?)`), []any{object, MaxSorted + 1}
 	if typ != "" {
 		text, args = `SELECT count(*) FROM (SELECT 1 FROM thing WHERE object = ? AND type = ? LIMIT ?)`, []any{object, typ, MaxSorted + 1}
 	}

@@ -17,23 +17,31 @@ type access struct {
 
 func (a access) indexed() bool { return a.index.name != "" }
 
+// sqlText is a statement, or a part of one. A constant is one by itself, and a string is
+// not: the compiler turns down whatever was made of a value. Values are bound. Only the
+// builder makes longer ones of it, and a test holds that nothing else converts to it.
+type sqlText string
+
 // builder writes one statement with bound parameters.
 type builder struct {
-	strings.Builder
+	text strings.Builder
 	args []any
 }
 
 // arg binds a value and returns its place.
-func (b *builder) arg(v any) string {
+func (b *builder) arg(v any) sqlText {
 	b.args = append(b.args, v)
-	return "?" + strconv.Itoa(len(b.args))
+	return sqlText("?" + strconv.Itoa(len(b.args)))
 }
 
-func (b *builder) add(parts ...string) {
+func (b *builder) add(parts ...sqlText) {
 	for _, p := range parts {
-		b.WriteString(p)
+		b.text.WriteString(string(p))
 	}
 }
+
+// statement is what was written, and its parameters.
+func (b *builder) statement() (sqlText, []any) { return sqlText(b.text.String()), b.args }
 
 const nothingSQL = "-9e999"
 
@@ -41,7 +49,7 @@ const nothingSQL = "-9e999"
 // out (MATERIALIZED), because only then does the driver watch the deadline: rows
 // that it fetches later may take as long as they like. The order outside is that
 // inside: SQLite reads a materialized table as it was written.
-func selectThings(object string, p *plan, a access, exclude []string) (string, []any) {
+func selectThings(object string, p *plan, a access, exclude []string) (sqlText, []any) {
 	b := &builder{}
 	b.add("WITH listed AS MATERIALIZED (SELECT t.id, t.type, t.created, t.updated, t.version, t.fields")
 	b.from(object, p, a, exclude)
@@ -60,15 +68,15 @@ func selectThings(object string, p *plan, a access, exclude []string) (string, [
 		}
 	}
 	b.add(" LIMIT ", b.arg(p.limit), ") SELECT * FROM listed")
-	return b.String(), b.args
+	return b.statement()
 }
 
 // countThings counts things.
-func countThings(object string, p *plan, a access, exclude []string) (string, []any) {
+func countThings(object string, p *plan, a access, exclude []string) (sqlText, []any) {
 	b := &builder{}
 	b.add("SELECT count(*)")
 	b.from(object, p, a, exclude)
-	return b.String(), b.args
+	return b.statement()
 }
 
 // from writes the FROM and WHERE clauses.
@@ -120,9 +128,11 @@ func (b *builder) cond(c *cond, a access) {
 	case "$gte":
 		b.add(v, " >= ", b.arg(c.values[0].bind()))
 	case "$lt":
-		b.add(v, " < ", b.arg(c.values[0].bind()), " AND ", v, " > ", nothingSQL)
+		b.add(v, " < ", b.arg(c.values[0].bind()))
+		b.something(c.field, v)
 	case "$lte":
-		b.add(v, " <= ", b.arg(c.values[0].bind()), " AND ", v, " > ", nothingSQL)
+		b.add(v, " <= ", b.arg(c.values[0].bind()))
+		b.something(c.field, v)
 	case "$in":
 		b.add(v, " IN (")
 		for i, item := range c.values {
@@ -132,6 +142,15 @@ func (b *builder) cond(c *cond, a access) {
 			b.add(b.arg(item.bind()))
 		}
 		b.add(")")
+	}
+}
+
+// something writes the condition that a field has a value, beside one that is met by
+// nothing, too. A meta field always has one (and SQLite would compare a text with
+// the name of minus infinity).
+func (b *builder) something(f field, v sqlText) {
+	if f.meta == notMeta {
+		b.add(" AND ", v, " > ", nothingSQL)
 	}
 }
 
@@ -149,7 +168,9 @@ func (b *builder) following(p *plan, a access) {
 			b.add(" OR ", v, " = ", arg, " AND ")
 		}
 	}
-	b.add(strings.Repeat(")", len(p.orders)))
+	for range p.orders {
+		b.add(")")
+	}
 }
 
 // followingRow writes the same as one comparison of rows, which SQLite can begin
@@ -164,16 +185,25 @@ func (b *builder) followingRow(p *plan, a access) bool {
 		b.add(b.value(p.orders[0].field, a), sign(p.orders[0].desc), b.arg(p.after[0].bind()))
 		return true
 	}
-	var left, right []string
+	b.add("(")
 	for i, o := range p.orders {
-		left = append(left, b.value(o.field, a))
-		right = append(right, b.arg(p.after[i].bind()))
+		if i > 0 {
+			b.add(", ")
+		}
+		b.add(b.value(o.field, a))
 	}
-	b.add("(", strings.Join(left, ", "), ")", sign(p.orders[0].desc), "(", strings.Join(right, ", "), ")")
+	b.add(")", sign(p.orders[0].desc), "(")
+	for i := range p.orders {
+		if i > 0 {
+			b.add(", ")
+		}
+		b.add(b.arg(p.after[i].bind()))
+	}
+	b.add(")")
 	return true
 }
 
-func sign(desc bool) string {
+func sign(desc bool) sqlText {
 	if desc {
 		return " < "
 	}
@@ -181,7 +211,7 @@ func sign(desc bool) string {
 }
 
 // value writes the sort value of a field.
-func (b *builder) value(f field, a access) string {
+func (b *builder) value(f field, a access) sqlText {
 	switch {
 	case f.meta == metaID && a.indexed():
 		return "i.id"

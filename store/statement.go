@@ -22,12 +22,12 @@ type prepared interface {
 	driver.StmtQueryContext
 }
 
-func prepareStatement(ctx context.Context, conn any, text string) (*statement, error) {
+func prepareStatement(ctx context.Context, conn any, text sqlText) (*statement, error) {
 	preparer, ok := conn.(driver.ConnPrepareContext)
 	if !ok {
 		return nil, errors.New("the driver cannot prepare statements")
 	}
-	stmt, err := preparer.PrepareContext(ctx, text)
+	stmt, err := preparer.PrepareContext(ctx, string(text))
 	if err != nil {
 		return nil, err
 	}

@@ -151,7 +151,8 @@ func (s *Store) listValues(ctx context.Context, object string, opts ListOptions,
 	}
 	b.add(" LIMIT ", b.arg(limit), ") SELECT * FROM listed")
 
-	rows, err := s.cache.query(ctx, b.String(), b.args...)
+	text, args := b.statement()
+	rows, err := s.cache.query(ctx, text, args...)
 	if err != nil {
 		return nil, s.readError(ctx, err)
 	}

@@ -14,7 +14,7 @@ import (
 type statements struct {
 	begin, commit, rollback        *statement
 	savepoint, release, rollbackTo *statement
-	epoch                          *statement
+	epoch, markIDs                 *statement
 
 	insertThing, putThing, oldThing, deleteThing *statement
 	addIndex, deleteIndex, declareIndex          *statement
@@ -32,12 +32,13 @@ type statements struct {
 const (
 	thingInsert  = `INSERT INTO thing (object, id, type, created, updated, version, sent, fields) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
 	outboxFields = `seq, kind, target, handler, id, type, source, data, at, hops, attempts, next_at`
+	letterFields = outboxFields + `, error, position, died_at`
 )
 
 func (w *statements) prepare(ctx context.Context, conn any) error {
 	for _, p := range []struct {
 		to  **statement
-		sql string
+		sql sqlText
 	}{
 		{&w.begin, `BEGIN IMMEDIATE`},
 		{&w.commit, `COMMIT`},
@@ -46,6 +47,7 @@ func (w *statements) prepare(ctx context.Context, conn any) error {
 		{&w.release, `RELEASE batch`},
 		{&w.rollbackTo, `ROLLBACK TO batch`},
 		{&w.epoch, `SELECT epoch FROM owner`},
+		{&w.markIDs, `UPDATE owner SET ids_until = ?`},
 
 		{&w.insertThing, thingInsert},
 		{&w.putThing, thingInsert + ` ON CONFLICT (object, id) DO UPDATE SET type = excluded.type, created = excluded.created,
@@ -66,7 +68,7 @@ func (w *statements) prepare(ctx context.Context, conn any) error {
 		{&w.addDelivery, `INSERT INTO outbox (` + outboxFields + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
 		{&w.doneDelivery, `DELETE FROM outbox WHERE seq = ?`},
 		{&w.retryDelivery, `UPDATE outbox SET attempts = ?, next_at = ? WHERE seq = ?`},
-		{&w.addLetter, `INSERT OR REPLACE INTO dead_letter (` + outboxFields + `, error, position, died_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+		{&w.addLetter, `INSERT OR REPLACE INTO dead_letter (` + letterFields + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
 
 		{&w.setAlarm, `INSERT OR REPLACE INTO alarm (` + alarmFields + `) VALUES (?, ?, ?, ?, 0)`},
 		{&w.deleteAlarm, `DELETE FROM alarm WHERE object = ?`},

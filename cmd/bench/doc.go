@@ -40,6 +40,9 @@
 // are what rooms are. It is the slow part: two cores make one to two and a half thousand
 // a second. The files are then in the page cache.
 //
+// history makes its messages in the same way, in one room, and then reads every page
+// of them once and others at random places, one after the other over one connection.
+//
 // # Goroutines
 //
 // A fleet has one goroutine a socket, which reads; fleet.close ends them and

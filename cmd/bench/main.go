@@ -18,6 +18,7 @@ const usage = `usage:
   bench wake      messages to sleeping rooms: time until they are heard
   bench start     a start with many rooms on disk: time and memory
   bench all       all of these in turn
+  bench history   pages of a room with a long history: time of each
   bench baseline  the plain WebSocket chat server that is measured beside the chat
 each measures the server at --url, or starts servers for it, and shows its flags with --help`
 
@@ -79,6 +80,8 @@ func parseBench(command string, args []string, stderr io.Writer) (bench, error) 
 		return parseWake(args, stderr)
 	case "start":
 		return parseStart(args, stderr)
+	case "history":
+		return parseHistory(args, stderr)
 	case "all":
 		return parseAll(args, stderr)
 	}

@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -22,18 +21,17 @@ var (
 	crashSeed   = flag.Uint64("crash-seed", 0, "what the crash test draws its chances from; 0 is something new")
 )
 
-// The crowd of a round. Each client says the next thing when it has heard most of
-// what it said before, so the program always has something under way.
+// The crowd of a round. Each client says the next thing when most of what it said
+// before is acknowledged, so the program always has something under way.
 const (
 	crashRooms   = 6
 	crashClients = 3 // in each room
-	crashWindow  = 8 // messages of a client that it has not heard yet
+	crashWindow  = 8 // messages of a client that are not acknowledged
+	crashPage    = 100
 )
 
-// The scripts beside the chat: a ledger of the events that were handled, and all of a
-// room's history, the oldest first.
-var crashScripts = map[string]string{
-	"ledger.js": `
+// A ledger of the events that were handled, beside the chat.
+const crashLedger = `
 import { $, DO } from 'dotdo'
 $.on.Message.sent((event) => { $.Ledger(event.data.room).note(event.data.$id) })
 export default DO.extend({
@@ -47,17 +45,7 @@ export default DO.extend({
     if (note) await this.things.update(id, { times: note.times + 1 })
     else this.things.create({ $type: 'Note', $id: id, times: 1 })
   },
-})`,
-	"whole.js": `
-import { DO } from 'dotdo'
-export default DO.extend({
-  $type: 'Room',
-  onRequest() {
-    this.app.get('/whole/:room', async (c) => c.json(await this.things.list(
-      { $type: 'Message', orderBy: { $id: 'asc' }, after: c.req.query('after') || undefined, limit: 1000 })))
-  },
-})`,
-}
+})`
 
 // crashTest is what is known of the program's data over all rounds.
 type crashTest struct {
@@ -69,9 +57,28 @@ type crashTest struct {
 }
 
 type crashRoom struct {
-	name     string
-	contents map[string]bool // of all messages of the history so far
-	ids      []string        // in the order of the history
+	name    string
+	history []crashMessage
+	place   map[crashMessage]int // in the history
+	stored  map[string]bool      // contents
+	authors [crashClients]*crashAuthor
+}
+
+// crashAuthor is somebody who comes back in each round.
+type crashAuthor struct {
+	room   *crashRoom
+	name   string
+	said   int
+	open   []crashMessage // that are not acknowledged; they are said again, by their ids
+	closed map[string]crashMessage
+}
+
+// crashMessage is a message as its author sends it, without $id, or as it is stored.
+type crashMessage struct {
+	ID      string `json:"$id"`
+	Author  string `json:"author"`
+	Content string `json:"content"`
+	Given   string `json:"id"` // by its author
 }
 
 func newCrashTest(t *testing.T) *crashTest {
@@ -80,9 +87,14 @@ func newCrashTest(t *testing.T) *crashTest {
 		seed = rand.Uint64()
 	}
 	t.Logf("to draw the same again: -crash-seed=%d", seed)
-	c := &crashTest{t: t, scripts: shippedWith(t, crashScripts), data: t.TempDir(), chance: rand.New(rand.NewPCG(seed, 0))}
+	c := &crashTest{t: t, scripts: shippedWith(t, map[string]string{"ledger.js": crashLedger}), data: t.TempDir(),
+		chance: rand.New(rand.NewPCG(seed, 0))}
 	for i := range c.rooms {
-		c.rooms[i] = crashRoom{name: fmt.Sprintf("room%d", i), contents: map[string]bool{}}
+		room := &c.rooms[i]
+		room.name, room.place, room.stored = fmt.Sprintf("room%d", i), map[crashMessage]int{}, map[string]bool{}
+		for n := range room.authors {
+			room.authors[n] = &crashAuthor{room: room, name: fmt.Sprintf("author%d", n), closed: map[string]crashMessage{}}
+		}
 	}
 	return c
 }
@@ -104,21 +116,15 @@ func (c *crashTest) start(o programOptions) *program {
 	return start(c.t, o)
 }
 
-// crashClient says things until the program dies, and keeps what it hears.
+// crashClient is an author over one connection. It says what is open, and new things
+// until the program dies, and keeps what it hears.
 type crashClient struct {
 	gws.BuiltinEventHandler
-	room   *crashRoom
-	name   string
-	heard  []crashMessage // owned by the reader until gone is closed
-	window chan struct{}  // holds one of each message that was not heard yet
+	*crashAuthor
+	heard  []crashMessage // the reader's, until gone is closed
+	acks   []crashMessage
+	window chan struct{} // holds one of each message that is not acknowledged yet
 	gone   chan struct{}
-	sent   map[string]bool // owned by the writer until it has ended
-}
-
-type crashMessage struct {
-	ID      string `json:"$id"`
-	Author  string `json:"author"`
-	Content string `json:"content"`
 }
 
 func (c *crashClient) OnClose(*gws.Conn, error) { close(c.gone) }
@@ -129,41 +135,56 @@ func (c *crashClient) OnMessage(_ *gws.Conn, m *gws.Message) {
 		Type    string
 		Message crashMessage
 	}
-	if err := json.Unmarshal(bytes.Clone(m.Bytes()), &frame); err != nil || frame.Type != "message" {
+	if err := json.Unmarshal(m.Bytes(), &frame); err != nil {
 		return
 	}
-	c.heard = append(c.heard, frame.Message)
-	if frame.Message.Author == c.name {
+	switch frame.Type {
+	case "message":
+		c.heard = append(c.heard, frame.Message)
+	case "ack":
+		c.acks = append(c.acks, frame.Message)
 		<-c.window
 	}
 }
 
-// talk says things until the connection is gone.
-func (c *crashClient) talk(conn *gws.Conn, prefix string) {
-	for n := 0; ; n++ {
+// talk says things until the connection is gone, or only what is open.
+func (c *crashClient) talk(conn *gws.Conn, onlyOpen bool) {
+	for n := 0; !onlyOpen || n < len(c.open); n++ {
+		if n == len(c.open) {
+			c.said++
+			c.open = append(c.open, crashMessage{Author: c.name, Given: fmt.Sprint(c.said), Content: fmt.Sprintf("%s says %d in %s to @ann", c.name, c.said, c.room.name)})
+		}
+		text, _ := json.Marshal(object{"type": "message", "id": c.open[n].Given, "content": c.open[n].Content})
+		for range 1 + n%10/9 { // now and then twice
+			select {
+			case c.window <- struct{}{}:
+			case <-c.gone:
+				return
+			}
+			if conn.WriteMessage(gws.OpcodeText, text) != nil {
+				<-c.gone
+				return
+			}
+		}
+	}
+	for range cap(c.window) { // until all is acknowledged
 		select {
 		case c.window <- struct{}{}:
 		case <-c.gone:
 			return
 		}
-		content := fmt.Sprintf("%s %s %d @ann", prefix, c.name, n)
-		c.sent[content] = true
-		text, _ := json.Marshal(object{"type": "message", "content": content})
-		if conn.WriteMessage(gws.OpcodeText, text) != nil {
-			<-c.gone
-			return
-		}
 	}
+	_ = conn.WriteClose(1000, nil)
+	<-c.gone
 }
 
-// crowd has clients talk in all rooms until the program dies, and returns them.
-// talking is called when all are connected.
-func (c *crashTest) crowd(p *program, round int, talking func()) (clients []*crashClient) {
+// crowd has all authors talk, and returns them as clients when their connections are
+// gone. talking is called when all are connected.
+func (c *crashTest) crowd(p *program, onlyOpen bool, talking func()) (clients []*crashClient) {
 	var connecting, all sync.WaitGroup
 	for i := range c.rooms {
-		for n := range crashClients {
-			client := &crashClient{room: &c.rooms[i], name: fmt.Sprintf("client%d", n), sent: map[string]bool{},
-				window: make(chan struct{}, crashWindow), gone: make(chan struct{})}
+		for _, author := range c.rooms[i].authors {
+			client := &crashClient{crashAuthor: author, window: make(chan struct{}, crashWindow), gone: make(chan struct{})}
 			clients = append(clients, client)
 			connecting.Add(1)
 			all.Go(func() {
@@ -175,100 +196,106 @@ func (c *crashTest) crowd(p *program, round int, talking func()) (clients []*cra
 					return
 				}
 				all.Go(conn.ReadLoop)
-				client.talk(conn, fmt.Sprintf("%d %s", round, client.room.name))
+				client.talk(conn, onlyOpen)
 			})
 		}
 	}
 	connecting.Wait()
 	talking()
 	all.Wait()
-	p.wait()
 	return clients
 }
 
-// check compares what the program has after a crash with what its clients have heard.
+// check compares what the program has after a round with what its clients have heard.
 func (c *crashTest) check(p *program, clients []*crashClient) {
 	c.t.Helper()
 	for i := range c.rooms {
 		room := &c.rooms[i]
-		known := len(room.ids)
-		fresh := c.page(p, "/whole/"+room.name, room.last())
-		sent := map[string]bool{}
-		for _, client := range clients {
-			if client.room == room {
-				for content := range client.sent {
-					sent[content] = true
-				}
+		known := len(room.history)
+		said := map[string]bool{}
+		for _, author := range room.authors {
+			for _, message := range author.open {
+				said[message.Content] = !room.stored[message.Content]
 			}
 		}
-		at := map[crashMessage]int{}
-		for n, message := range fresh {
-			if room.contents[message.Content] {
-				c.t.Errorf("%s: %q is in the history twice", room.name, message.Content)
+		for _, message := range c.page(p, room, room.last()) {
+			if !said[message.Content] {
+				c.t.Errorf("%s: %+v is there twice, or nobody has said it", room.name, message)
 			}
-			if !sent[message.Content] {
-				c.t.Errorf("%s: nobody has said %q in this round", room.name, message.Content)
-			}
-			room.contents[message.Content] = true
-			room.ids = append(room.ids, message.ID)
-			at[message] = n
+			said[message.Content], room.stored[message.Content] = false, true
+			room.place[message] = len(room.history)
+			room.history = append(room.history, message)
 		}
 		for _, client := range clients {
 			if client.room == room {
-				c.compare(client, at)
+				c.compare(client)
 			}
 		}
-		c.checkEvents(p, room, room.ids[known:])
+		for _, author := range room.authors {
+			author.settle()
+		}
+		c.checkEvents(p, room, known)
 	}
 }
 
 // compare looks for what a client has heard: all of it, in its order, without a gap.
-func (c *crashTest) compare(client *crashClient, at map[crashMessage]int) {
+// What was acknowledged is there too, and the same each time.
+func (c *crashTest) compare(client *crashClient) {
 	for n, message := range client.heard {
-		place, ok := at[message]
-		switch {
-		case !ok:
+		place, ok := client.room.place[message]
+		if !ok {
 			c.t.Errorf("%s: %s has heard %+v, and the history does not have it", client.room.name, client.name, message)
 			return // one is enough
-		case n > 0 && place != at[client.heard[n-1]]+1:
-			c.t.Errorf("%s: %s has heard %q as the next after %q, the history has it %d later", client.room.name, client.name,
-				message.Content, client.heard[n-1].Content, place-at[client.heard[n-1]])
 		}
+		if n > 0 && place != client.room.place[client.heard[n-1]]+1 {
+			c.t.Errorf("%s: %s has heard %q next after %q, the history has it %d later", client.room.name, client.name,
+				message.Content, client.heard[n-1].Content, place-client.room.place[client.heard[n-1]])
+		}
+	}
+	for _, message := range client.acks {
+		if _, ok := client.room.place[message]; !ok {
+			c.t.Errorf("%s: %+v is acknowledged, and the history does not have it", client.room.name, message)
+			return
+		}
+		if before, ok := client.closed[message.Given]; ok && before != message {
+			c.t.Errorf("%s: acknowledged with %+v and with %+v", client.room.name, before, message)
+		}
+		client.closed[message.Given] = message
 	}
 }
 
-// checkEvents waits until the events of messages are handled, and looks that there
-// are no others. The handler's call takes effect once, however often it runs.
-func (c *crashTest) checkEvents(p *program, room *crashRoom, ids []string) {
+// settle leaves open what is not acknowledged.
+func (a *crashAuthor) settle() {
+	a.open = slices.DeleteFunc(a.open, func(m crashMessage) bool {
+		_, ok := a.closed[m.Given]
+		return ok
+	})
+}
+
+// checkEvents waits until the events of the messages from a place on are handled, and
+// looks that there are no others. The handler's call takes effect once, however often
+// it runs.
+func (c *crashTest) checkEvents(p *program, room *crashRoom, from int) {
 	c.t.Helper()
 	after := ""
-	if known := len(room.ids) - len(ids); known > 0 {
-		after = room.ids[known-1]
+	if from > 0 {
+		after = room.history[from-1].ID
 	}
-	var notes []string
+	messages := room.history[from:]
+	var notes []crashNote
 	p.eventually("the events of "+room.name+" are handled", func() bool {
-		notes = notes[:0]
-		for _, note := range c.notes(p, room, after) {
-			notes = append(notes, note.ID)
-			if note.Times != 1 {
-				c.t.Errorf("%s: the call for %s took effect %d times", room.name, note.ID, note.Times)
-			}
-		}
-		return len(notes) >= len(ids)
+		notes = c.notes(p, room, after)
+		return len(notes) >= len(messages)
 	})
-	if !slices.Equal(notes, ids) {
-		c.t.Errorf("%s: events of %d messages were handled, the history has %d; the first that differs is the %dth",
-			room.name, len(notes), len(ids), firstDifference(notes, ids))
-	}
-}
-
-func firstDifference(a, b []string) int {
-	for i := range min(len(a), len(b)) {
-		if a[i] != b[i] {
-			return i
+	for i, note := range notes {
+		if i >= len(messages) || note.ID != messages[i].ID {
+			c.t.Errorf("%s: an event of %s was handled, and the history does not have that message there", room.name, note.ID)
+			return
+		}
+		if note.Times != 1 {
+			c.t.Errorf("%s: the call for %s took effect %d times", room.name, note.ID, note.Times)
 		}
 	}
-	return min(len(a), len(b))
 }
 
 type crashNote struct {
@@ -289,12 +316,12 @@ func (c *crashTest) notes(p *program, room *crashRoom, after string) (notes []cr
 }
 
 // page reads messages from behind an id to the end.
-func (c *crashTest) page(p *program, path, after string) (messages []crashMessage) {
+func (c *crashTest) page(p *program, room *crashRoom, after string) (messages []crashMessage) {
 	c.t.Helper()
 	for {
 		var page []crashMessage
-		c.read(p, path+"?after="+after, &page)
-		if messages = append(messages, page...); len(page) < 1000 {
+		c.read(p, fmt.Sprintf("/rooms/%s/messages?after=%s&limit=%d", room.name, after, crashPage), &page)
+		if messages = append(messages, page...); len(page) < crashPage {
 			return messages
 		}
 		after = page[len(page)-1].ID
@@ -313,28 +340,36 @@ func (c *crashTest) read(p *program, path string, to any) {
 }
 
 func (r *crashRoom) last() string {
-	if len(r.ids) == 0 {
+	if len(r.history) == 0 {
 		return ""
 	}
-	return r.ids[len(r.ids)-1]
+	return r.history[len(r.history)-1].ID
 }
 
-// whole checks all rounds together, and that nothing was given up.
+// whole has everybody say what is open once more, and checks all rounds together:
+// everything that was ever said is there, once, and its event was handled.
 func (c *crashTest) whole(p *program) {
 	c.t.Helper()
+	c.check(p, c.crowd(p, true, func() {}))
 	total := 0
 	for i := range c.rooms {
 		room := &c.rooms[i]
-		var ids []string
-		for _, message := range c.page(p, "/whole/"+room.name, "") {
-			ids = append(ids, message.ID)
+		if history := c.page(p, room, ""); !slices.Equal(history, room.history) {
+			c.t.Errorf("%s: the history has %d messages in the end, or others, than the %d that were there after their rounds",
+				room.name, len(history), len(room.history))
 		}
-		if !slices.Equal(ids, room.ids) {
-			c.t.Errorf("%s: the history has %d messages in the end, %d were there after their rounds; the first that differs is the %dth",
-				room.name, len(ids), len(room.ids), firstDifference(ids, room.ids))
+		said := 0
+		for _, author := range room.authors {
+			said += author.said
+			if len(author.open) > 0 {
+				c.t.Errorf("%s: %d messages of %s are not acknowledged in the end", room.name, len(author.open), author.name)
+			}
 		}
-		c.checkEvents(p, room, room.ids)
-		total += len(ids)
+		if said != len(room.history) {
+			c.t.Errorf("%s: %d messages were said, the history has %d", room.name, said, len(room.history))
+		}
+		c.checkEvents(p, room, 0)
+		total += said
 	}
 	if strings.Contains(p.stderr.String(), "dead letter") {
 		c.t.Errorf("there are dead letters:\n%s", tail(p.stderr.String()))
@@ -345,16 +380,18 @@ func (c *crashTest) whole(p *program) {
 	}
 }
 
-// What any client has heard is in the history once, in the order in which it was
-// heard, and its event was handled, whenever the program is killed.
+// What any client has heard, or was told to be stored, is in the history once, in the
+// order in which it was heard, and its event was handled, whenever the program is
+// killed. Who says again what was not acknowledged says it once.
 func TestNothingIsLostInACrash(t *testing.T) {
 	c := newCrashTest(t)
 	p := c.start(programOptions{})
 	for round := range c.rounds(50, 5) {
-		clients := c.crowd(p, round, func() {
-			time.Sleep(time.Duration(c.chance.IntN(150)) * time.Millisecond) // the moment is what is drawn
+		clients := c.crowd(p, false, func() {
+			<-time.After(time.Duration(c.chance.IntN(150)) * time.Millisecond) // the moment is what is drawn
 			_ = p.process.Kill()
 		})
+		p.wait()
 		p = c.start(programOptions{})
 		c.check(p, clients)
 		if t.Failed() {
@@ -376,7 +413,10 @@ func TestNothingIsLostAtAFailpoint(t *testing.T) {
 			for round := range c.rounds(8, 2) {
 				p := c.start(programOptions{binary: binary, env: map[string]string{
 					"CHAT_FAILPOINT": fmt.Sprintf("%s:%d", place, 1+c.chance.IntN(60))}})
-				clients := c.crowd(p, round, func() {})
+				clients := c.crowd(p, false, func() {})
+				if code := p.wait(); code != -1 {
+					t.Errorf("it was not killed, but ended with %d", code)
+				}
 				p = c.start(programOptions{})
 				c.check(p, clients)
 				_ = p.process.Kill()

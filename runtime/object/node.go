@@ -125,7 +125,7 @@ func NewNode(set *script.Set, c Config) *Node {
 		c.HibernateAfter = DefaultHibernateAfter
 	}
 	n := &Node{quiet: make(chan struct{}, 1), wave: newWave(), config: c, store: c.Store, sockets: c.Sockets, log: c.Log, seed: maphash.MakeSeed(),
-		entropy: ulid.Monotonic(rand.Reader, 0)}
+		idTime: uint64(c.Store.IDsFrom()), entropy: ulid.Monotonic(rand.Reader, 0)}
 	n.workers.next, n.workers.stop = make(chan *Object), make(chan struct{})
 	n.ready.init()
 	n.fetches = newFetches(fetch.New(fetch.Options{AllowPrivate: c.AllowPrivateFetch}))
@@ -236,7 +236,8 @@ func (n *Node) forget(o *Object) bool {
 	return true
 }
 
-// newID returns an id that sorts after all that the node gave out before.
+// newID returns an id that sorts after all that the node gave out before, and after
+// those that the store has of nodes before it.
 func (n *Node) newID() string {
 	n.idMu.Lock()
 	defer n.idMu.Unlock()
@@ -248,6 +249,7 @@ func (n *Node) newID() string {
 	} else if err != nil {
 		panic(err) // the system's source of randomness never fails on a running system
 	}
+	n.store.NoteID(int64(n.idTime))
 	return id.String()
 }
 

@@ -32,8 +32,10 @@ type shippedRoom struct {
 	view   *store.View
 	last   TaskID
 	ids    int
+	clock  time.Duration // how far the clock is from the real one
 	timers map[int64]time.Duration
-	frames map[Socket][]frame // what each socket was sent
+	frames map[Socket][]frame  // what each socket was sent of who is here
+	said   map[Socket][]string // and what was said
 }
 
 // frame is a welcome or presence frame.
@@ -44,6 +46,10 @@ type frame struct {
 	More, Count  int
 }
 
+// messageFrame is a message, which no other frame has.
+type messageFrame struct{ Message *struct{ Content string } }
+
+func (r *shippedRoom) Now() time.Time                           { return time.Now().Add(r.clock) }
 func (r *shippedRoom) View() *store.View                        { return r.view }
 func (r *shippedRoom) Reads() context.Context                   { return r.t.Context() }
 func (r *shippedRoom) NextSeq() int64                           { return r.store.NextSeq() }
@@ -86,7 +92,7 @@ func newShippedRoom(t testing.TB, further map[string]string) *shippedRoom {
 			t.Error(err)
 		}
 	})
-	r := &shippedRoom{t: t, set: set, store: s, frames: make(map[Socket][]frame)}
+	r := &shippedRoom{t: t, set: set, store: s, frames: make(map[Socket][]frame), said: make(map[Socket][]string)}
 	r.wake()
 	return r
 }
@@ -126,6 +132,14 @@ func (r *shippedRoom) settle(out Outcome) (response *Response) {
 			var f frame
 			if err := json.Unmarshal(e.Message.Data, &f); err != nil {
 				r.t.Fatal(err)
+			}
+			var m messageFrame
+			if err := json.Unmarshal(e.Message.Data, &m); err != nil {
+				r.t.Fatal(err)
+			}
+			if m.Message != nil {
+				r.said[e.Socket] = append(r.said[e.Socket], m.Message.Content)
+				continue
 			}
 			r.frames[e.Socket] = append(r.frames[e.Socket], f)
 		case Finished:
@@ -376,6 +390,46 @@ func TestPresenceIsPaged(t *testing.T) {
 	}
 }
 
+// A clock that is set back changes what a message says of its time, and not the
+// order in which people saw it, which pages and those who come back go by.
+func TestAClockThatIsSetBackChangesNoOrder(t *testing.T) {
+	r := newShippedRoom(t, nil)
+	ann := r.join("ann")
+	for i := range 6 {
+		r.settle(r.vm.Message(r.task(), ann, true, []byte(fmt.Sprintf(`{"type":"message","content":"%d"}`, i))))
+		r.clock -= time.Hour
+	}
+	type message struct {
+		ID      string `json:"$id"`
+		Content string
+	}
+	page := func(query string) (contents string, last string) {
+		response := r.get("/rooms/general/messages" + query)
+		var list []message
+		if err := json.Unmarshal(response.Body, &list); err != nil {
+			t.Fatalf("%s: %s", query, response.Body)
+		}
+		for _, m := range list {
+			contents, last = contents+m.Content, m.ID
+		}
+		return contents, last
+	}
+	newest, id := page("?limit=3")
+	older, _ := page("?limit=3&before=" + id)
+	newer, _ := page("?after=" + id)
+	if newest+older != "543210" || newer != "45" {
+		t.Errorf("the newest are %s, before that %s, and after it %s", newest, older, newer)
+	}
+	r.join("bob&since=" + id)
+	var told string
+	for _, m := range r.said[r.sockets[len(r.sockets)-1]] {
+		told += m
+	}
+	if told != "45" {
+		t.Errorf("who comes back is sent %s", told)
+	}
+}
+
 // What a room of thousands takes to let one more in, and to do so after a sleep.
 func BenchmarkJoin(b *testing.B) {
 	for _, people := range []int{0, 100, 5000} {
@@ -411,5 +465,20 @@ func BenchmarkJoin(b *testing.B) {
 				b.StartTimer()
 			}
 		})
+	}
+}
+
+// A page of history, from the rows to the answer.
+func BenchmarkHistoryPage(b *testing.B) {
+	r := newShippedRoom(b, nil)
+	ann := r.join("ann")
+	for range 200 {
+		r.settle(r.vm.Message(r.task(), ann, true, []byte(`{"type":"message","content":"hello, this is a message of about the usual length"}`)))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if response := r.get("/rooms/general/messages?limit=100"); response == nil || response.Status != 200 {
+			b.Fatal(response)
+		}
 	}
 }

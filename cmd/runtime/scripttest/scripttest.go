@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"chat.example.com.ai/runtime/script"
+	"chat.example.com.ai/store"
 )
 
 const (
@@ -31,6 +32,9 @@ type Options struct {
 	TurnTimeout time.Duration  // of the objects and of the tests; script.DefaultTurnTimeout if 0
 	Timeout     time.Duration  // of one test on the wall's clock; DefaultTimeout if 0
 	Verbose     bool           // shows the log of all tests, not only of those that fail or log something themselves
+
+	// ObserveRead, if not nil, is the store's option of this name, in each test.
+	ObserveRead func(statement string, args []any)
 }
 
 // Counts are how many tests did what.
@@ -175,7 +179,7 @@ func (s *session) runOne(ctx context.Context, t one) error {
 		ended <- inBubble(func() {
 			r.log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
 			var err error
-			if r.world, err = newWorld(s.set, r.log); err != nil {
+			if r.world, err = newWorld(s.set, store.Options{Memory: true, Log: r.log, ObserveRead: s.options.ObserveRead}); err != nil {
 				failures = []*script.Error{{Name: "Error", Message: err.Error()}}
 				return
 			}

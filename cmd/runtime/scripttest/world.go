@@ -3,7 +3,6 @@ package scripttest
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -35,11 +34,11 @@ type world struct {
 	settling chan struct{} // holds a token while nobody waits for everything to settle
 }
 
-func newWorld(set *script.Set, log *slog.Logger) (w *world, err error) {
-	ctx := context.Background()
+func newWorld(set *script.Set, rows store.Options) (w *world, err error) {
+	ctx, log := context.Background(), rows.Log
 	w = &world{listener: newPipeListener(), settling: make(chan struct{}, 1)}
 	w.settling <- struct{}{}
-	if w.store, err = store.Open(ctx, store.Options{Memory: true, Log: log}); err != nil {
+	if w.store, err = store.Open(ctx, rows); err != nil {
 		return nil, err
 	}
 	w.sockets = socket.NewServer(socket.Config{Log: log})
