@@ -10,6 +10,7 @@
 //	runtime/fetch      HTTP requests of scripts, and which addresses they may reach
 //	runtime/cluster    where an object lives
 //	runtime/key        the address of an object
+//	runtime/failpoint  places at which tests end the process; nothing in other builds
 //	store              things, key-value storage, alarms, outbox: batches in, rows out
 //	scripts            the chat itself
 //

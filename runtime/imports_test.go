@@ -26,6 +26,7 @@ var level = map[string]int{
 	"runtime/cluster":        4,
 	"store":                  5,
 	"runtime/key":            6,
+	"runtime/failpoint":      6,
 	"runtime":                7,
 }
 

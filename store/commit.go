@@ -5,6 +5,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+
+	"chat.example.com.ai/runtime/failpoint"
 )
 
 // job is a batch that waits for the writer.
@@ -65,6 +67,7 @@ func (s *Store) run() {
 		switch {
 		case len(jobs) > 0 || work.undeclared || s.ending():
 			errs = s.group(jobs, errs[:0])
+			failpoint.Hit(failpoint.AfterCommit)
 			for i, j := range jobs {
 				j.done(errs[i])
 			}
@@ -102,9 +105,12 @@ func (s *Store) group(jobs []job, errs []error) []error {
 		return err
 	})
 	if err != nil {
+		err = diagnose(err)
 		s.keepEnded(ended)
 		s.indexes.undo()
-		if len(jobs) == 0 && len(ended) > 0 {
+		if errors.Is(err, ErrDisk) {
+			s.outage.failed(s.opts.Log, s.opts.Now(), len(jobs), err)
+		} else if len(jobs) == 0 && len(ended) > 0 {
 			s.opts.Log.Error("cannot store that deliveries are done; trying again", "error", err)
 		} else if len(jobs) == 0 {
 			s.opts.Log.Error("cannot declare an index; queries do without it", "error", err)
@@ -117,6 +123,7 @@ func (s *Store) group(jobs []job, errs []error) []error {
 		return errs
 	}
 	s.indexes.keep()
+	s.outage.worked(s.opts.Log, s.opts.Now())
 	s.ids.keep()
 	if s.opts.ObserveCommit != nil {
 		s.opts.ObserveCommit(len(jobs), s.opts.Now().Sub(start))
@@ -166,11 +173,15 @@ func (s *Store) transact(jobs []job, ended []int64, errs []error) ([]error, erro
 		if errors.As(err, &lost) {
 			return errs, lost.cause
 		}
+		if err = diagnose(err); errors.Is(err, ErrDisk) {
+			return errs, err // no other batch would fare better
+		}
 		errs = append(errs, err)
 	}
 	if s.opts.BeforeCommit != nil {
 		s.opts.BeforeCommit()
 	}
+	failpoint.Hit(failpoint.BeforeCommit)
 	if err := s.exec(s.write.commit); err != nil {
 		return errs, fmt.Errorf("store: commit: %w", err)
 	}

@@ -20,6 +20,13 @@ var (
 	// ErrBroken says that an earlier batch of the same view failed. Nothing of the
 	// batch is stored.
 	ErrBroken = errors.New("store: an earlier turn of the object could not be stored")
+	// ErrDisk says that the disk is full, broken or read-only. It is the trouble of
+	// all, and the store itself logs when it begins and when it is over. Nothing of
+	// the batch is stored.
+	ErrDisk = errors.New("the disk does not take it")
+	// ErrCorrupt says that SQLite has found the database damaged where it was to read
+	// or to write.
+	ErrCorrupt = errors.New("the database is damaged")
 	// ErrClosed says that the store is closed.
 	ErrClosed = errors.New("store: closed")
 	// ErrNewer says that a later version of the program wrote the database.

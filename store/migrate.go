@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"embed"
 	"fmt"
+
+	"chat.example.com.ai/runtime/failpoint"
 )
 
 // migrations are the steps from an empty database to the current schema, in the
@@ -32,6 +34,7 @@ func migrate(ctx context.Context, conn *sql.Conn) error {
 		if err != nil {
 			return err
 		}
+		failpoint.Hit(failpoint.Migration)
 		if err := migrateStep(ctx, conn, string(text), i+1); err != nil {
 			return fmt.Errorf("store: migration %s: %w", steps[i].Name(), err)
 		}
@@ -48,9 +51,11 @@ func migrateStep(ctx context.Context, conn *sql.Conn, text string, version int) 
 	if _, err := tx.ExecContext(ctx, text); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.Migration)
 	// a pragma takes no parameters
 	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version)); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.Migration)
 	return tx.Commit()
 }

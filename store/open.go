@@ -18,6 +18,8 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"chat.example.com.ai/runtime/failpoint"
 )
 
 const (
@@ -40,6 +42,9 @@ const (
 	// their last state is copied: at SQLite's 1000 that took a fifth of the writer's
 	// time. A longer log would be a longer pause each time.
 	checkpointPages = 4000
+	// defaultCheckUpTo is the size of a database that is looked through at the start,
+	// at 8 ms a MiB: half a second at most.
+	defaultCheckUpTo = 64 << 20
 	// walKeepBytes is what the log is cut back to after a big transaction.
 	walKeepBytes = 64 << 20
 )
@@ -69,6 +74,9 @@ type Options struct {
 	// MaxGroup bounds the batches in one transaction; default 256, which keeps the
 	// wait of the first for the last within some 15 ms.
 	MaxGroup int
+	// CheckUpTo is the size in bytes up to which a database is looked through for
+	// damage when it is opened; default 64 MiB. Check does it for others.
+	CheckUpTo int64
 }
 
 // Store is an open database. Its methods are safe for concurrent use.
@@ -84,6 +92,7 @@ type Store struct {
 	writerDB *sql.DB
 	conn     *sql.Conn // the writer's only one
 	write    statements
+	outage   outage
 	indexes  *indexes
 
 	reader *bun.DB
@@ -105,7 +114,8 @@ type Store struct {
 
 // Open opens or creates the database, brings its schema up to date, takes a new
 // fencing token and starts the writer. It returns ErrLocked if another process
-// has the folder, and an error that wraps ErrNewer if a later program wrote it.
+// has the folder, and an error that wraps ErrNewer if a later program wrote it, or
+// ErrCorrupt if the database or its log is damaged as far as that can be seen.
 // ctx is for opening only.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	if opts.Log == nil {
@@ -114,6 +124,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
+	opts.CheckUpTo = cmp.Or(opts.CheckUpTo, defaultCheckUpTo)
 	opts.MaxGroup = cmp.Or(max(opts.MaxGroup, 0), defaultMaxGroup)
 	s := &Store{
 		opts:    opts,
@@ -134,7 +145,10 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	path := filepath.Join(folder, "chat.db")
-	synchronous := "FULL" // a commit in the log is synced before it returns
+	if err := checkLog(path); err != nil {
+		return err
+	}
+	synchronous := failpoint.Synchronous("FULL") // a commit in the log is synced before it returns
 	if s.opts.Memory {
 		synchronous = "OFF"
 	}
@@ -148,7 +162,10 @@ func (s *Store) open(ctx context.Context) error {
 	}
 	s.writerDB.SetMaxOpenConns(1)
 	if s.conn, err = s.writerDB.Conn(ctx); err != nil {
-		return fmt.Errorf("store: open %s: %w", path, err)
+		return fmt.Errorf("store: open %s: %w", path, diagnose(err))
+	}
+	if err := s.checkSmall(ctx, path); err != nil {
+		return err
 	}
 	if err := migrate(ctx, s.conn); err != nil {
 		return err

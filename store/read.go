@@ -106,7 +106,7 @@ func (s *Store) readError(ctx context.Context, err error) error {
 		err = ErrClosed
 	default:
 	}
-	return fmt.Errorf("store: read: %w", err)
+	return fmt.Errorf("store: read: %w", diagnose(err))
 }
 
 // thing reads one committed thing.

@@ -3,6 +3,7 @@ package main_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,16 @@ func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 // binary is where the built program is: its path never changes after TestMain.
 var binary string
 
+// failpointBinary builds the program as package failpoint needs it, once.
+var failpointBinary = sync.OnceValues(func() (string, error) {
+	path := binary + "-failpoint"
+	build := exec.Command("go", slices.Concat([]string{"build", "-tags", "failpoint", "-o", path}, buildFlags, []string{"."})...)
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("the program with failpoints does not build: %v\n%s", err, out)
+	}
+	return path, nil
+})
+
 func buildAndRun(m *testing.M) int {
 	folder, err := os.MkdirTemp("", "runtime-test-")
 	if err != nil {
@@ -56,7 +67,9 @@ type programOptions struct {
 	data    string // folder; a new one if empty
 	flags   []string
 	env     map[string]string
-	ulimit  string // arguments of sh's ulimit, to start under; none if empty
+	ulimit  string   // arguments of sh's ulimit, to start under; none if empty
+	binary  string   // the program as users build it if empty
+	under   []string // a command and its arguments, which gets the program's behind them; none if empty
 }
 
 // program is a running program.
@@ -96,6 +109,10 @@ func launch(t *testing.T, o programOptions) *program {
 		o.scripts = shipped
 	}
 	args := append([]string{"--addr", "127.0.0.1:0", "--scripts", o.scripts, "--data", o.data}, o.flags...)
+	if o.binary != "" || o.under != nil {
+		command := slices.Concat(o.under, []string{cmp.Or(o.binary, binary)}, args)
+		return executeCommand(t, exec.Command(command[0], command[1:]...), o.env)
+	}
 	if o.ulimit != "" {
 		limited := append([]string{"-c", "ulimit " + o.ulimit + ` && exec "$0" "$@"`, binary}, args...)
 		return executeCommand(t, exec.Command("sh", limited...), o.env)

@@ -84,7 +84,9 @@ func start(ctx context.Context, o options, log *slog.Logger, frames io.Writer) (
 	metrics := api.NewMetrics()
 	s.store, err = store.Open(ctx, store.Options{Folder: o.data, Log: log, ObserveCommit: metrics.Commit})
 	if errors.Is(err, store.ErrLocked) {
-		return nil, fmt.Errorf("the data folder %s is in use by another process", o.data)
+		return nil, inUse(o.data)
+	} else if errors.Is(err, store.ErrCorrupt) {
+		return nil, fmt.Errorf("the data folder %s cannot be opened: %w; restore a backup; runtime check says what else is damaged", o.data, err)
 	} else if err != nil {
 		return nil, fmt.Errorf("the data folder %s cannot be opened: %w", o.data, err)
 	}

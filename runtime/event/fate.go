@@ -64,7 +64,7 @@ func (d *Dispatcher) commit(a *attempt, fate store.Write) {
 // settled takes the end of such a commit. The mutex is held.
 func (d *Dispatcher) settled(a *attempt, fate store.Write, err error) {
 	if err != nil {
-		if a.trouble++; a.trouble == 1 { // once for each that waits
+		if a.trouble++; a.trouble == 1 && !errors.Is(err, store.ErrDisk) { // once for each that waits; of a disk the store tells, once for all
 			d.log.Error("what became of a delivery could not be stored; trying again", "id", a.row.ID, "error", err)
 		}
 		d.later(a, delay(a.trouble, maxTrouble), func() { d.commit(a, fate) })

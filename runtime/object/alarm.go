@@ -137,8 +137,10 @@ func (a *alarms) fire(now time.Time) time.Time {
 func (a *alarms) failed(what string, err error) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.resume = time.Now().Add(firstAlarmDelay)
-	if a.ctx.Err() == nil {
+	now := time.Now()
+	told := a.resume.After(now) // many that run at once fail together
+	a.resume = now.Add(firstAlarmDelay)
+	if a.ctx.Err() == nil && !told {
 		a.node.log.Error(what, "error", err)
 	}
 	return a.resume

@@ -66,6 +66,8 @@ func (e *messageEvent) refuse(err *script.Error) {
 	switch {
 	case err.Name == script.OutOfServiceError:
 		e.socket.Close(closeInternalError, "out of service")
+	case err.IsStorage():
+		e.socket.Close(closeInternalError, "the storage could not be read")
 	case err.Name == script.ReloadedError: // no socket closes; it was the handler's rest that was cut
 	case err.IsTransient():
 		e.socket.Close(closeTryAgainLater, "try again later")

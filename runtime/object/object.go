@@ -306,8 +306,11 @@ func (o *Object) settle(act *activation, out script.Outcome, origin event) {
 		if out.Kind == "" {
 			out.Kind = act.kind
 		}
-		if !out.Err.Remote && !out.Err.ByCaller {
+		if !out.Err.Remote && !out.Err.ByCaller && !out.Err.IsStorage() {
 			act.ScriptError(out.Kind, out.Err)
+		}
+		if r, ok := origin.(replier); ok && out.Err.IsStorage() { // nobody else tells the client
+			t.failed = append(t.failed, failure{r, out.Err})
 		}
 		for _, id := range out.Rejected {
 			o.complete(act.settleCall(id, nil, out.Err))
@@ -396,9 +399,12 @@ func (o *Object) committed(t *turn, err error) {
 // lose ends a turn whose commit failed, and every later one: they were computed
 // from what is not there. The VM goes; the next event starts from what is stored.
 func (o *Object) lose(t *turn, cause error) {
-	o.node.log.Error("commit failed", "object", o.key.String(), "error", cause)
+	if !errors.Is(cause, store.ErrDisk) { // of which the store tells, once for all
+		o.node.log.Error("commit failed", "object", o.key.String(), "error", cause)
+	}
 	o.node.stats.CommitErrors.Add(1)
 	e := script.NewError(script.UnavailableError, "what was to be stored could not be")
+	e.Reported = true
 	if errors.Is(cause, store.ErrNotFound) { // the delivery that it handled was done before
 		for _, r := range t.replies {
 			if d, ok := r.(*deliveryEvent); ok {

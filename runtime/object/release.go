@@ -1,6 +1,7 @@
 package object
 
 import (
+	"chat.example.com.ai/runtime/failpoint"
 	"chat.example.com.ai/runtime/script"
 	"chat.example.com.ai/runtime/socket"
 )
@@ -62,6 +63,7 @@ func (o *Object) send(s *socket.Socket, frame *socket.Frame) {
 func (o *Object) flush() {
 	const keep = 16 // sockets that an object at rest has room for
 	for i, s := range o.unflushed {
+		failpoint.Hit(failpoint.Release)
 		s.Flush()
 		o.unflushed[i] = nil
 	}

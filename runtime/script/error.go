@@ -72,6 +72,9 @@ const (
 	HibernatedError = "AbortError"      // the activation that waited is gone
 	// UnavailableError: the program stops, or a commit failed. Try again.
 	UnavailableError = "UnavailableError"
+	// StorageError: a read failed, because the database is damaged or the disk is. The
+	// turn fails with it, whether or not a script catches it.
+	StorageError = "StorageError"
 	// ReloadedError: the scripts were replaced while something was not settled.
 	ReloadedError = "Reloaded"
 	// OutOfServiceError: a turn of the object cannot be interrupted.
@@ -94,6 +97,9 @@ func (e *Error) IsTransient() bool {
 	}
 	return false
 }
+
+// IsStorage reports whether the storage could not be read. That is in the log.
+func (e *Error) IsStorage() bool { return e.runtime && e.Name == StorageError }
 
 // NewError makes an error without a position.
 func NewError(name, format string, args ...any) *Error {

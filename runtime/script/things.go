@@ -48,7 +48,8 @@ var thingsClass = &class{
 }
 
 // readError raises what went wrong in a read: the author's mistake as a
-// TypeError, anything else as what it is.
+// TypeError, anything else as what it is. A turn that could not read what is stored
+// fails: whatever it would say of that is wrong.
 func (vm *VM) readError(err error) {
 	if err == nil {
 		return
@@ -60,8 +61,14 @@ func (vm *VM) readError(err error) {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		vm.throwError(TimeoutError, "a read took longer than the turn may")
 	}
-	vm.host.Log().Error("a read failed", "object", vm.host.Key().String(), "error", err)
-	vm.throwError("Error", "the storage could not be read")
+	e := NewError(StorageError, "the storage could not be read")
+	e.setPosition(vm.caller())
+	if vm.turn.err == nil { // one line for a turn
+		vm.host.Log().Error("a read failed", "at", e.Position(), "error", err)
+	}
+	e.Reported = true
+	vm.failTurn(e)
+	vm.throwError(e.Name, "%s", e.Message)
 }
 
 func (vm *VM) thing(what string, v goja.Value) (store.Thing, bool) {
