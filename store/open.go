@@ -20,6 +20,9 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
+// FileName is the database's name in the data folder.
+const FileName = "chat.db"
+
 const (
 	// defaultMaxGroup bounds the batches of one transaction: at some 50 µs each
 	// the first of them waits at most about 13 ms for the last, and a refused
@@ -127,7 +130,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(folder, "chat.db")
+	path := filepath.Join(folder, FileName)
 	synchronous := "FULL" // a commit in the log is synced before it returns
 	if s.opts.Memory {
 		synchronous = "OFF"

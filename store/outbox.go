@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"chat.example.com.ai/runtime/key"
-	"github.com/uptrace/bun"
 )
 
 // Deliveries returns up to limit deliveries of the outbox for one target, those
@@ -44,54 +43,6 @@ func (s *Store) DeliveryTargets(ctx context.Context) ([]key.Key, error) {
 		targets = append(targets, k)
 	}
 	return targets, nil
-}
-
-// letterRow is a row of dead_letter.
-type letterRow struct {
-	bun.BaseModel `bun:"table:dead_letter"`
-
-	Seq      int64
-	Kind     uint8
-	Target   string
-	Handler  string
-	ID       string
-	Type     string
-	Source   string
-	Data     []byte
-	At       int64
-	Hops     int
-	Attempts int
-	NextAt   int64
-	Error    string
-	Position string
-	DiedAt   int64
-}
-
-// DeadLetters returns up to limit dead letters with positions above afterSeq, in
-// the order of their positions.
-func (s *Store) DeadLetters(ctx context.Context, afterSeq int64, limit int) ([]DeadLetter, error) {
-	if limit <= 0 {
-		return nil, nil
-	}
-	var rows []letterRow
-	if err := s.reader.NewSelect().Model(&rows).Where("seq > ?", afterSeq).Order("seq").Limit(int64(limit)).Scan(ctx); err != nil {
-		return nil, s.readError(ctx, err)
-	}
-	letters := make([]DeadLetter, 0, len(rows))
-	for _, r := range rows {
-		target, err := key.Parse(r.Target)
-		if err != nil {
-			return nil, fmt.Errorf("store: the target of dead letter %d: %w", r.Seq, err)
-		}
-		letters = append(letters, DeadLetter{
-			Delivery: Delivery{
-				Seq: r.Seq, Kind: Kind(r.Kind), Target: target, Handler: r.Handler, ID: r.ID, Type: r.Type, Source: r.Source,
-				Data: r.Data, At: r.At, Hops: r.Hops, Attempts: r.Attempts, NextAt: r.NextAt,
-			},
-			Error: r.Error, Position: r.Position, DiedAt: r.DiedAt,
-		})
-	}
-	return letters, nil
 }
 
 // Stats are numbers for metrics.

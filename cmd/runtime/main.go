@@ -66,7 +66,8 @@ func parseOptions(args []string, getenv func(string) string, help io.Writer) (op
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(help, "Runs the chat rooms of a scripts folder. Each flag is an environment variable too.\n\n"+
 			"  runtime new NAME      writes a script to begin with, and its test\n"+
-			"  runtime test [files]  runs the tests of the scripts\n\n")
+			"  runtime test [files]  runs the tests of the scripts\n"+
+			"  runtime deadletters   lists, replays or drops what could not be delivered\n\n")
 		fs.VisitAll(func(f *flag.Flag) {
 			fmt.Fprintf(help, "  --%-19s %s\n  %21s %s, default %s\n", f.Name, f.Usage, "", variable(f), cmp.Or(f.DefValue, "none"))
 		})
@@ -116,6 +117,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			return writeNew(args[1:], getenv, stdout)
 		case "test":
 			return runTests(ctx, args[1:], getenv, stdout)
+		case "deadletters":
+			return runDeadLetters(ctx, args[1:], getenv, stdout)
 		}
 	}
 	o, err := parseOptions(args, getenv, stdout)
