@@ -54,10 +54,14 @@ func Restore(ctx context.Context, file, folder string) (aside string, err error)
 			_ = os.Remove(fresh.Name())
 		}
 	}()
-	if err := snapshot(ctx, file, fresh); err != nil {
-		return "", fmt.Errorf("%s: %w", file, damage(err))
+	err = damage(snapshot(ctx, file, fresh))
+	if err == nil {
+		err = examine(ctx, fresh.Name(), thorough)
 	}
-	if err := examine(ctx, fresh.Name(), thorough); err != nil {
+	if err == nil {
+		err = sameSize(file, fresh)
+	}
+	if err != nil {
 		return "", fmt.Errorf("%s: %w", file, err)
 	}
 	if err := raiseEpoch(ctx, fresh.Name(), epochOf(ctx, filepath.Join(folder, FileName))); err != nil {
@@ -67,6 +71,23 @@ func Restore(ctx context.Context, file, folder string) (aside string, err error)
 		return "", err
 	}
 	return putInPlace(folder, fresh.Name()) // and is not broken off any more
+}
+
+// sameSize checks that a file is not cut off within a page, which SQLite takes for
+// one that ends with zeros. A log may have more pages than its database.
+func sameSize(file string, copied *os.File) error {
+	from, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	to, err := copied.Stat()
+	if err != nil {
+		return err
+	}
+	if from.Size() != to.Size() && !present(file+"-wal") {
+		return fmt.Errorf("%w: it has %d bytes and should have %d", ErrDamaged, from.Size(), to.Size())
+	}
+	return nil
 }
 
 // putInPlace moves the present database and its log away, and the fresh one to where

@@ -214,7 +214,9 @@ func TestDeadLettersOfAProgramThatDoesNotRun(t *testing.T) {
 		t.Errorf("replayed: %q", out)
 	}
 	p = start(t, programOptions{scripts: scripts, data: data})
-	p.eventually("all are heard", func() bool { return strings.Count(p.get("/heard/one?").body, " 1") == 100 && p.metric("chat_deliveries_total") == 2*248 })
+	p.eventually("all are heard", func() bool {
+		return strings.Count(p.get("/heard/one?").body, " 1") == 100 && p.metric("chat_deliveries_total") == 2*248
+	})
 	p.eventually("the alarm fires", func() bool { return p.heard("free") == `["alarm 1700000000000 0"]` })
 	if p.stop() != 0 {
 		t.Error("it did not stop in order")
