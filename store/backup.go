@@ -21,12 +21,8 @@ const (
 	syncSteps = 16
 )
 
-var (
-	// ErrNotOurs says that a file is no database of this program.
-	ErrNotOurs = errors.New("it is not a database of this program")
-	// ErrDamaged says that a database does not hold together.
-	ErrDamaged = errors.New("it is damaged")
-)
+// ErrNotOurs says that a file is no database of this program.
+var ErrNotOurs = errors.New("it is not a database of this program")
 
 // BackupOptions say what to copy, and where to.
 type BackupOptions struct {
@@ -225,7 +221,7 @@ func examine(ctx context.Context, file, closely string) (err error) {
 		return damage(err)
 	}
 	if verdict != "ok" {
-		return fmt.Errorf("%w: %s", ErrDamaged, strings.Join(strings.Fields(verdict), " "))
+		return fmt.Errorf("%w: %s", ErrCorrupt, strings.Join(strings.Fields(verdict), " "))
 	}
 	return nil
 }
@@ -240,7 +236,7 @@ func damage(err error) error {
 	case sqlite3.SQLITE_NOTADB:
 		return fmt.Errorf("%w: %v", ErrNotOurs, err)
 	case sqlite3.SQLITE_CORRUPT:
-		return fmt.Errorf("%w: %v", ErrDamaged, err)
+		return fmt.Errorf("%w: %v", ErrCorrupt, err)
 	}
 	return err
 }

@@ -20,6 +20,9 @@ var (
 	// ErrBroken says that an earlier batch of the same view failed. Nothing of the
 	// batch is stored.
 	ErrBroken = errors.New("store: an earlier turn of the object could not be stored")
+	// ErrCorrupt says that SQLite has found the database damaged where it was to read
+	// or to write.
+	ErrCorrupt = errors.New("the database is damaged")
 	// ErrClosed says that the store is closed.
 	ErrClosed = errors.New("store: closed")
 	// ErrNewer says that a later version of the program wrote the database.

@@ -26,7 +26,7 @@ var ErrRestoring = errors.New("a restore was broken off: run it again")
 // if it is missing, and returns the name that the one from before has now; none if
 // there was none. No process may have the folder: then ErrLocked is returned. The file
 // may be any database of ours, also one in use, and is not changed. It must be sound
-// (ErrDamaged), ours (ErrNotOurs) and of no later version (ErrNewer); else nothing
+// (ErrCorrupt), ours (ErrNotOurs) and of no later version (ErrNewer); else nothing
 // has been done. The fencing token goes on from the higher of the two.
 //
 // A crash leaves the old database or the new one, whole; or one that a start refuses
@@ -85,7 +85,7 @@ func sameSize(file string, copied *os.File) error {
 		return err
 	}
 	if from.Size() != to.Size() && !present(file+"-wal") {
-		return fmt.Errorf("%w: it has %d bytes and should have %d", ErrDamaged, from.Size(), to.Size())
+		return fmt.Errorf("%w: it has %d bytes and should have %d", ErrCorrupt, from.Size(), to.Size())
 	}
 	return nil
 }

@@ -63,7 +63,9 @@ func TestARestoreThatIsBrokenOff(t *testing.T) {
 	}
 	const aside = "chat.db.before-1"
 	steps := []func(folder string) error{
-		func(f string) error { return os.WriteFile(filepath.Join(f, restoringName), []byte("chat.db.bef"), 0o600) },
+		func(f string) error {
+			return os.WriteFile(filepath.Join(f, restoringName), []byte("chat.db.bef"), 0o600)
+		},
 		func(f string) error { return writeMarker(filepath.Join(f, restoringName), aside) },
 		func(f string) error {
 			return os.Rename(filepath.Join(f, FileName+"-wal"), filepath.Join(f, aside+"-wal"))

@@ -69,7 +69,9 @@ func parseOptions(args []string, getenv func(string) string, help io.Writer) (op
 			"  runtime test [files]  runs the tests of the scripts\n"+
 			"  runtime deadletters   lists, replays or drops what could not be delivered\n"+
 			"  runtime backup FILE   copies the database, while the program runs too\n"+
-			"  runtime restore FILE  puts such a copy in place of the database\n\n")
+			"  runtime restore FILE  puts such a copy in place of the database\n"+
+			"  runtime healthz       asks the running program whether it serves\n"+
+			"  runtime --version     says what this binary was built from\n\n")
 		fs.VisitAll(func(f *flag.Flag) {
 			fmt.Fprintf(help, "  --%-19s %s\n  %21s %s, default %s\n", f.Name, f.Usage, "", variable(f), cmp.Or(f.DefValue, "none"))
 		})
@@ -125,6 +127,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			return runBackup(ctx, args[1:], getenv, stdout)
 		case "restore":
 			return runRestore(ctx, args[1:], getenv, stdout)
+		case "healthz":
+			return runHealthz(ctx, args[1:], getenv, stdout)
+		case "--version":
+			return writeVersion(stdout)
 		}
 	}
 	o, err := parseOptions(args, getenv, stdout)
