@@ -3,6 +3,7 @@
 //	cmd/runtime        flags, environment, signals, and the wiring of all that follows
 //	       /scripttest the tests of scripts: each a program of its own, on its own clock
 //	api                the HTTP edge: routes of the scripts, health, metrics
+//	   /admin          commands that ask the running program: dead letters
 //	runtime/object     durable objects: inbox, turn, commit, release, hibernation, calls, alarms
 //	runtime/script     scripts to virtual machines: bundle, load, bind, call
 //	runtime/socket     client sockets: upgrade, tags, send queues, close

@@ -18,6 +18,7 @@ var level = map[string]int{
 	"cmd/bench":              0,
 	"cmd/runtime/scripttest": 1,
 	"api":                    2,
+	"api/admin":              2,
 	"runtime/object":         3,
 	"runtime/script":         4,
 	"runtime/socket":         4,

@@ -60,8 +60,8 @@ type DeadLetter struct {
 	DiedAt   int64
 }
 
-// Write is one change that a turn makes. The types below and in alarm.go are all
-// there are.
+// Write is one change that a turn makes. The types below, in alarm.go and in
+// letters.go are all there are.
 type Write interface{ write() }
 
 type (

@@ -24,7 +24,7 @@ func Check(ctx context.Context, folder string) (problems []string, err error) {
 	if folder, err = s.prepareFolder(); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(folder, "chat.db")
+	path := filepath.Join(folder, FileName)
 	if err := checkLog(path); errors.Is(err, ErrCorrupt) {
 		return []string{err.Error()}, nil
 	} else if err != nil {

@@ -57,7 +57,7 @@ func TestADamagedPageStopsTheStart(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(folder, "chat.db")
+	path := filepath.Join(folder, FileName)
 	sound, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +164,7 @@ func TestDamageInALargeDatabaseIsToldWhereItIsRead(t *testing.T) {
 	if problems, err := Check(context.Background(), folder); len(problems) > 0 || err != nil {
 		t.Errorf("a check of a sound database: %q, %v", problems, err)
 	}
-	path := filepath.Join(folder, "chat.db")
+	path := filepath.Join(folder, FileName)
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 func olderDatabase(t *testing.T, steps int, statements ...string) (folder string) {
 	t.Helper()
 	folder = t.TempDir()
-	db, err := sql.Open("sqlite", filepath.Join(folder, "chat.db"))
+	db, err := sql.Open("sqlite", filepath.Join(folder, FileName))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,12 @@ import (
 	"chat.example.com.ai/runtime/failpoint"
 )
 
+// FileName is the database's name in the data folder.
+const FileName = "chat.db"
+
+// lockName is that of the file that one process at a time has locked.
+const lockName = "chat.lock"
+
 const (
 	// defaultMaxGroup bounds the batches of one transaction: at some 50 µs each
 	// the first of them waits at most about 13 ms for the last, and a refused
@@ -114,8 +120,9 @@ type Store struct {
 
 // Open opens or creates the database, brings its schema up to date, takes a new
 // fencing token and starts the writer. It returns ErrLocked if another process
-// has the folder, and an error that wraps ErrNewer if a later program wrote it, or
-// ErrCorrupt if the database or its log is damaged as far as that can be seen.
+// has the folder, ErrRestoring if a restore was broken off, and an error that wraps
+// ErrNewer if a later program wrote it, or ErrCorrupt if the database or its log is
+// damaged as far as that can be seen.
 // ctx is for opening only.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	if opts.Log == nil {
@@ -144,7 +151,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(folder, "chat.db")
+	path := filepath.Join(folder, FileName)
 	if err := checkLog(path); err != nil {
 		return err
 	}
@@ -206,19 +213,29 @@ func (s *Store) prepareFolder() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("store: %w", err)
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return "", fmt.Errorf("store: make the data folder: %w", err)
+	if s.lock, err = lockFolder(folder); err != nil {
+		return "", err
 	}
-	lock := flock.New(filepath.Join(folder, "chat.lock"))
+	if present(filepath.Join(folder, restoringName)) {
+		return "", ErrRestoring
+	}
+	return folder, nil
+}
+
+// lockFolder makes a data folder if it is missing, and takes its lock.
+func lockFolder(folder string) (*flock.Flock, error) {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("store: make the data folder: %w", err)
+	}
+	lock := flock.New(filepath.Join(folder, lockName))
 	got, err := lock.TryLock()
 	if err != nil {
-		return "", fmt.Errorf("store: lock the data folder: %w", err)
+		return nil, fmt.Errorf("store: lock the data folder: %w", err)
 	}
 	if !got {
-		return "", errors.Join(fmt.Errorf("%w: %s", ErrLocked, folder), lock.Close())
+		return nil, errors.Join(fmt.Errorf("%w: %s", ErrLocked, folder), lock.Close())
 	}
-	s.lock = lock
-	return folder, nil
+	return lock, nil
 }
 
 // dataSource names the database file to the driver. As a URL, because a folder

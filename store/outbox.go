@@ -93,33 +93,6 @@ func (s *Store) DeliveryTargets(ctx context.Context, after key.Key, limit int) (
 	return targets, s.readError(ctx, rows.Err())
 }
 
-// DeadLetters returns up to limit dead letters with positions above afterSeq, in
-// the order of their positions.
-func (s *Store) DeadLetters(ctx context.Context, afterSeq int64, limit int) ([]DeadLetter, error) {
-	if limit <= 0 {
-		return nil, nil
-	}
-	rows, err := s.cache.query(ctx, `SELECT `+letterFields+` FROM dead_letter WHERE seq > ? ORDER BY seq LIMIT ?`, afterSeq, limit)
-	if err != nil {
-		return nil, s.readError(ctx, err)
-	}
-	defer rows.Close()
-	var letters []DeadLetter
-	for rows.Next() {
-		var l DeadLetter
-		var target string
-		if err := rows.Scan(&l.Seq, &l.Kind, &target, &l.Handler, &l.ID, &l.Type, &l.Source, &l.Data, &l.At, &l.Hops, &l.Attempts, &l.NextAt,
-			&l.Error, &l.Position, &l.DiedAt); err != nil {
-			return nil, s.readError(ctx, err)
-		}
-		if l.Target, err = key.Parse(target); err != nil {
-			return nil, fmt.Errorf("store: the target of dead letter %d: %w", l.Seq, err)
-		}
-		letters = append(letters, l)
-	}
-	return letters, s.readError(ctx, rows.Err())
-}
-
 // Stats are numbers for metrics.
 type Stats struct {
 	Outbox      int64 // deliveries that are not done

@@ -120,7 +120,7 @@ func TestADamagedLogStopsTheStart(t *testing.T) {
 	refused := func(what string, files killed) {
 		t.Helper()
 		files.write(t, folder)
-		err := checkLog(filepath.Join(folder, "chat.db"))
+		err := checkLog(filepath.Join(folder, FileName))
 		if damage := (*logDamage)(nil); !errors.As(err, &damage) || !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -143,7 +143,7 @@ func TestADamagedLogStopsTheStart(t *testing.T) {
 	refused("gone", k.with("chat.db-wal", nil))
 	for _, data := range [][]byte{nil, {}} {
 		k.with("chat.db", data).write(t, folder)
-		if err := checkLog(filepath.Join(folder, "chat.db")); !errors.Is(err, ErrCorrupt) {
+		if err := checkLog(filepath.Join(folder, FileName)); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("the database is gone, and its log is not: %v", err)
 		}
 	}
@@ -154,7 +154,7 @@ func TestADamagedLogStopsTheStart(t *testing.T) {
 	}
 	// The way out that it names.
 	damaged.write(t, folder)
-	db, err := sql.Open("sqlite", filepath.Join(folder, "chat.db"))
+	db, err := sql.Open("sqlite", filepath.Join(folder, FileName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestADamagedLogStopsTheStart(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	data, err := os.ReadFile(filepath.Join(folder, "chat.db"))
+	data, err := os.ReadFile(filepath.Join(folder, FileName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestALogThatACrashHasCutIsRead(t *testing.T) {
 		data[offset+100] ^= 1
 		files := k.with("chat.db-wal", data)
 		files.write(t, folder)
-		err := checkLog(filepath.Join(folder, "chat.db"))
+		err := checkLog(filepath.Join(folder, FileName))
 		if i <= before && !errors.Is(err, ErrCorrupt) {
 			t.Errorf("damage at frame %d of %d: %v", i, len(at), err)
 		}

@@ -21,7 +21,8 @@ type statements struct {
 	nextThings, indexReady                       *statement
 	putValue, deleteValue, deleteAllValues       *statement
 	addDelivery, doneDelivery, retryDelivery     *statement
-	addLetter                                    *statement
+	addLetter, replayLetter, replayAlarm         *statement
+	dropLetter                                   *statement
 
 	setAlarm, deleteAlarm, endAlarm, retryAlarm *statement
 	putSchedule, deleteSchedule                 *statement
@@ -69,6 +70,10 @@ func (w *statements) prepare(ctx context.Context, conn any) error {
 		{&w.doneDelivery, `DELETE FROM outbox WHERE seq = ?`},
 		{&w.retryDelivery, `UPDATE outbox SET attempts = ?, next_at = ? WHERE seq = ?`},
 		{&w.addLetter, `INSERT OR REPLACE INTO dead_letter (` + letterFields + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+		{&w.replayLetter, `INSERT INTO outbox (` + outboxFields + `) SELECT ?, kind, target, handler, id, type, source, data, at, 0, 0, 0
+			FROM dead_letter WHERE seq = ? AND kind <> ?`},
+		{&w.replayAlarm, `INSERT OR IGNORE INTO alarm (` + alarmFields + `) SELECT target, ?, at, ?, 0 FROM dead_letter WHERE seq = ? AND kind = ?`},
+		{&w.dropLetter, `DELETE FROM dead_letter WHERE seq = ?`},
 
 		{&w.setAlarm, `INSERT OR REPLACE INTO alarm (` + alarmFields + `) VALUES (?, ?, ?, ?, 0)`},
 		{&w.deleteAlarm, `DELETE FROM alarm WHERE object = ?`},
@@ -131,6 +136,8 @@ func (s *Store) applyWrite(object string, w Write) error {
 		return wrap("note an attempt", s.exec(s.write.retryDelivery, w.Attempts, w.NextAt, w.Seq))
 	case BuryDelivery:
 		return wrap("bury a delivery", s.applyBury(&w.Letter))
+	case ReplayLetter, ReplayAlarm, DropLetter:
+		return s.applyLetter(w)
 	default:
 		return s.applyTime(object, w)
 	}

@@ -67,7 +67,12 @@ func parseOptions(args []string, getenv func(string) string, help io.Writer) (op
 		fmt.Fprint(help, "Runs the chat rooms of a scripts folder. Each flag is an environment variable too.\n\n"+
 			"  runtime new NAME      writes a script to begin with, and its test\n"+
 			"  runtime test [files]  runs the tests of the scripts\n"+
-			"  runtime check         looks through the data for damage, while no program runs on it\n\n")
+			"  runtime check         looks through the data for damage, while no program runs on it\n"+
+			"  runtime deadletters   lists, replays or drops what could not be delivered\n"+
+			"  runtime backup FILE   copies the database, while the program runs too\n"+
+			"  runtime restore FILE  puts such a copy in place of the database\n"+
+			"  runtime healthz       asks the running program whether it serves\n"+
+			"  runtime --version     says what this binary was built from\n\n")
 		fs.VisitAll(func(f *flag.Flag) {
 			fmt.Fprintf(help, "  --%-19s %s\n  %21s %s, default %s\n", f.Name, f.Usage, "", variable(f), cmp.Or(f.DefValue, "none"))
 		})
@@ -119,6 +124,16 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			return runTests(ctx, args[1:], getenv, stdout)
 		case "check":
 			return runCheck(ctx, args[1:], getenv, stdout)
+		case "deadletters":
+			return runDeadLetters(ctx, args[1:], getenv, stdout)
+		case "backup":
+			return runBackup(ctx, args[1:], getenv, stdout)
+		case "restore":
+			return runRestore(ctx, args[1:], getenv, stdout)
+		case "healthz":
+			return runHealthz(ctx, args[1:], getenv, stdout)
+		case "--version":
+			return writeVersion(stdout)
 		}
 	}
 	o, err := parseOptions(args, getenv, stdout)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"chat.example.com.ai/api"
+	"chat.example.com.ai/api/admin"
 	"chat.example.com.ai/runtime/cluster"
 	"chat.example.com.ai/runtime/event"
 	"chat.example.com.ai/runtime/object"
@@ -27,6 +28,7 @@ import (
 
 // The stop as a whole takes at most five seconds: what supervisors grant at least.
 const (
+	stopAdmin   = 200 * time.Millisecond  // for commands that are being answered
 	stopSockets = 2 * time.Second         // for clients to answer the close
 	stopHTTP    = time.Second             // for requests under way
 	stopReload  = 200 * time.Millisecond  // for scripts that are being loaded
@@ -42,6 +44,7 @@ type system struct {
 	node      *object.Node
 	events    *event.Dispatcher
 	reloader  *reloader
+	admin     *admin.Server // nil if its socket could not be made
 	http      *http.Server
 	limit     *api.ConnLimit
 	listeners []net.Listener
@@ -120,6 +123,10 @@ func start(ctx context.Context, o options, log *slog.Logger, frames io.Writer) (
 		return nil, errors.Join(err, s.stop())
 	}
 	s.node.Start()
+	s.admin, err = admin.Serve(o.data, &admin.Letters{Store: s.store, Replayed: s.events.Committed, AlarmSet: s.node.AlarmSet}, log)
+	if err != nil { // the chat goes on without
+		log.Warn("commands such as deadletters cannot reach this program", "socket", filepath.Join(o.data, admin.SocketName), "error", err)
+	}
 	for i, l := range s.listeners {
 		l = s.limit.Listener(l)
 		s.listeners[i] = l
@@ -203,6 +210,9 @@ func (s *system) stop() error {
 		ctx, cancel := context.WithTimeout(context.Background(), d)
 		defer cancel()
 		return f(ctx)
+	}
+	if s.admin != nil {
+		_ = within(stopAdmin, func(ctx context.Context) error { s.admin.Close(ctx); return nil })
 	}
 	_ = within(stopReload, func(ctx context.Context) error { s.reloader.close(ctx); return nil })
 	for _, l := range s.listeners {

@@ -82,6 +82,10 @@ func (a *alarms) set(at int64) {
 	}
 }
 
+// AlarmSet says that somebody else than an object's turn has stored an alarm which is
+// due at a time, in milliseconds.
+func (n *Node) AlarmSet(due int64) { n.alarms.set(due) }
+
 func (a *alarms) wake() {
 	select {
 	case a.kick <- struct{}{}:

@@ -1,0 +1,245 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+const (
+	// copyStep is how many pages are copied between two looks at the context.
+	copyStep = 256
+	// syncSteps is after how many steps, 16 MiB, the copy is synced: one sync of
+	// everything at the end would keep the commits of the program waiting.
+	syncSteps = 16
+)
+
+// ErrNotOurs says that a file is no database of this program.
+var ErrNotOurs = errors.New("it is not a database of this program")
+
+// BackupOptions say what to copy, and where to.
+type BackupOptions struct {
+	Folder string // the data folder; a process may have it open, this one must not
+	File   string // of the copy
+	// Replace allows a file of that name, which is replaced once the copy is good.
+	Replace bool
+}
+
+// Backup copies the database of a data folder, as it is at one moment, into a file,
+// and returns the size of it in bytes. All that was committed before the call is in
+// it. Neither who reads nor who writes meanwhile waits for it; but until the copy is
+// made, the log (chat.db-wal) keeps all that is written, and grows. The file appears
+// under its name when it is whole, has been checked, and is on the disk. It has one
+// part, no log. An error wraps os.ErrExist if there is a file already.
+func Backup(ctx context.Context, o BackupOptions) (size int64, err error) {
+	if o.File, err = filepath.Abs(o.File); err != nil {
+		return 0, err
+	}
+	source := filepath.Join(o.Folder, FileName)
+	if err := o.check(source); err != nil {
+		return 0, err
+	}
+	file, err := os.CreateTemp(filepath.Dir(o.File), filepath.Base(o.File)+".partial-*") // mode 0600
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		// Only now: closing a file gives up SQLite's locks on it.
+		err = errors.Join(err, file.Close())
+		if err != nil {
+			_ = os.Remove(file.Name()) // it has been renamed, or is of no use
+		}
+	}()
+	if err := snapshot(ctx, source, file); err != nil {
+		return 0, damage(err)
+	}
+	if err := examine(ctx, file.Name(), quick); err != nil {
+		return 0, err
+	}
+	if err := file.Sync(); err != nil {
+		return 0, err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if err := o.check(source); err != nil { // it may have taken a while
+		return 0, err
+	}
+	if err := os.Rename(file.Name(), o.File); err != nil {
+		return 0, err
+	}
+	return info.Size(), syncFolder(filepath.Dir(o.File))
+}
+
+// check reports what is in the way of the copy.
+func (o *BackupOptions) check(source string) error {
+	if present(filepath.Join(o.Folder, restoringName)) {
+		return ErrRestoring
+	}
+	if _, err := os.Stat(source); err != nil {
+		return err
+	}
+	target, err := os.Stat(o.File)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	for _, name := range []string{FileName, FileName + "-wal", FileName + "-shm", lockName} {
+		if own, err := os.Stat(filepath.Join(o.Folder, name)); err == nil && os.SameFile(own, target) {
+			return fmt.Errorf("%s is a file of the program's own", o.File)
+		}
+	}
+	if !o.Replace || !target.Mode().IsRegular() {
+		return &os.PathError{Op: "write", Path: o.File, Err: os.ErrExist}
+	}
+	return nil
+}
+
+// snapshot copies a database, which others may read and write, into an empty file.
+// The pages are copied as they are, by SQLite's own backup within one read
+// transaction: so it sees one state from end to end, and never begins anew.
+func snapshot(ctx context.Context, source string, to *os.File) (err error) {
+	db, conn, err := openSnapshot(ctx, source)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close(), db.Close()) }()
+	// Nothing of the copy is worth a journal.
+	target := dataSource(to.Name(), readerCacheKiB, "journal_mode(OFF)", "synchronous(OFF)")
+	var copied error
+	err = conn.Raw(func(conn any) error {
+		copied = copyPages(ctx, conn, target, to)
+		return nil
+	})
+	return errors.Join(err, copied)
+}
+
+// openSnapshot opens a database to read, and begins a read transaction in which it
+// stays as it is. Nothing of it is changed, not even to apply its log.
+func openSnapshot(ctx context.Context, file string) (*sql.DB, *sql.Conn, error) {
+	if _, err := os.Stat(file); err != nil {
+		return nil, nil, err
+	}
+	file, err := filepath.Abs(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	open := func(how string) (*sql.DB, *sql.Conn, error) {
+		db, err := sql.Open("sqlite", dataSource(file, readerCacheKiB)+how)
+		if err != nil {
+			return nil, nil, err
+		}
+		conn, err := db.Conn(ctx)
+		if err == nil {
+			_, err = conn.ExecContext(ctx, "BEGIN; SELECT count(*) FROM sqlite_schema") // the first read begins it
+		}
+		if err == nil {
+			return db, conn, nil
+		}
+		if conn != nil {
+			_ = conn.Close()
+		}
+		return nil, nil, errors.Join(err, db.Close())
+	}
+	db, conn, err := open("&mode=ro")
+	if err != nil && ctx.Err() == nil && !present(file+"-wal") {
+		db, conn, err = open("&immutable=1") // where not even the index of a log can be made
+	}
+	return db, conn, err
+}
+
+func copyPages(ctx context.Context, conn any, target string, to *os.File) error {
+	source, ok := conn.(interface {
+		NewBackup(string) (*sqlite.Backup, error)
+	})
+	if !ok {
+		return errors.New("the driver cannot copy databases")
+	}
+	b, err := source.NewBackup(target)
+	if err != nil {
+		return err
+	}
+	for step, more := 1, true; more && err == nil; step++ {
+		if more, err = b.Step(copyStep); err == nil {
+			err = ctx.Err()
+		}
+		if err == nil && step%syncSteps == 0 {
+			err = to.Sync()
+		}
+	}
+	return errors.Join(err, b.Finish())
+}
+
+// quick and thorough are how closely a database is examined: whether its pages hold
+// together, or its indexes too.
+const (
+	quick    = "quick_check"
+	thorough = "integrity_check"
+)
+
+// examine checks that a file, which nobody else has open, is a sound database of ours
+// that this program can read, and leaves it in one part.
+func examine(ctx context.Context, file, closely string) (err error) {
+	db, err := sql.Open("sqlite", dataSource(file, writerCacheKiB))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	db.SetMaxOpenConns(1)
+	if _, err := db.ExecContext(ctx, "PRAGMA journal_mode=DELETE"); err != nil {
+		return damage(err)
+	}
+	known, err := migrations.ReadDir("migration")
+	if err != nil {
+		return err
+	}
+	var version, tables int
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return damage(err)
+	}
+	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema
+		WHERE type = 'table' AND name IN ('thing', 'key_value', 'outbox', 'dead_letter', 'owner')`).Scan(&tables); err != nil {
+		return damage(err)
+	}
+	switch {
+	case tables != 5 || version == 0:
+		return ErrNotOurs
+	case version > len(known):
+		return fmt.Errorf("%w: it has version %d, this program knows up to %d", ErrNewer, version, len(known))
+	}
+	var verdict string
+	if err := db.QueryRowContext(ctx, "PRAGMA "+closely+"(1)").Scan(&verdict); err != nil {
+		return damage(err)
+	}
+	if verdict != "ok" {
+		return fmt.Errorf("%w: %s", ErrCorrupt, strings.Join(strings.Fields(verdict), " "))
+	}
+	return nil
+}
+
+// damage is what an error means that comes while a database is copied or examined.
+func damage(err error) error {
+	var e *sqlite.Error
+	if errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_NOTADB {
+		return fmt.Errorf("%w: %v", ErrNotOurs, err)
+	}
+	return diagnose(err)
+}
+
+// syncFolder makes the names in a folder last.
+func syncFolder(folder string) error {
+	f, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
