@@ -22,6 +22,11 @@ const (
 	// DefaultMaxHeld is how many bytes of unfinished messages are kept for all
 	// sockets together: 64 of the largest at a time.
 	DefaultMaxHeld = 64 << 20
+	// DefaultRate and DefaultBurst are for Config.Rate and Config.Burst: more than a
+	// person can type and a client of theirs says of it, and what a client that was
+	// away has saved up.
+	DefaultRate  = 30
+	DefaultBurst = 100
 	// DefaultCloseTimeout is how long a peer may take to answer a close: a few
 	// round trips over a bad mobile link.
 	DefaultCloseTimeout = 5 * time.Second
