@@ -86,6 +86,7 @@ type Store struct {
 
 	mu       sync.Mutex
 	queue    []job
+	groups   uint64 // that did not take the whole queue
 	closing  bool
 	ended    []int64 // deliveries that are done, not stored yet
 	endDue   bool    // they are to be stored now
