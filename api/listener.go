@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -47,42 +46,39 @@ const (
 	// at once for what passes, and once a second costs nothing.
 	minAcceptDelay = 5 * time.Millisecond
 	maxAcceptDelay = time.Second
-	// calm is how long nothing must have been refused before the log says that
-	// there is room again. It is longer than any delay between two tries.
-	calm = 2 * time.Second
 )
 
-// busy is what a refused client reads. It is one write, smaller than any send buffer.
-var busy = func() []byte {
-	const body = `{"error":"Service Unavailable"}` + "\n"
-	return []byte("HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json; charset=utf-8\r\n" +
-		"X-Content-Type-Options: nosniff\r\nRetry-After: 1\r\nConnection: close\r\n" +
-		"Content-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body)
-}()
+// What a refused client reads: no room, and too many connections of its address.
+// Each is one write, smaller than any send buffer.
+var (
+	busy    = refusal(http.StatusServiceUnavailable, 1)
+	tooMany = refusal(http.StatusTooManyRequests, int(readHeaderTimeout/time.Second))
+)
+
+func refusal(status, retryAfter int) []byte {
+	body := `{"error":"` + http.StatusText(status) + `"}` + "\n"
+	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: application/json; charset=utf-8\r\n"+
+		"X-Content-Type-Options: nosniff\r\nRetry-After: %d\r\nConnection: close\r\n"+
+		"Content-Length: %d\r\n\r\n%s", status, http.StatusText(status), retryAfter, len(body), body)
+}
 
 // ConnLimit keeps connections within the files that the process may have open, so
 // that what runs never lacks one: over the limit, new connections get 503. The
 // log says once that it begins and once that it is over. Its methods are safe for
 // concurrent use. It must be ended with Close.
 type ConnLimit struct {
-	files   int // what the process may have open
-	room    int // connections that fit
-	relaxed int // connections at which the limit counts as left behind
-	sockets func() int
-	log     *slog.Logger
+	files     int // what the process may have open
+	room      int // connections that fit
+	sockets   func() int
+	addresses *AddressLimit // nil: none
 
 	requests atomic.Int64 // connections that an http.Server has: neither closed nor hijacked
-	refused  atomic.Int64
 	failed   atomic.Int64
 	refusing chan struct{} // a token for each answer under way
 	answers  sync.WaitGroup
+	trouble  episode
 
-	mu            sync.Mutex
-	since         time.Time // when trouble began; zero: none
-	last          time.Time // when there was trouble last
-	refusedBefore int64     // refused, when it began
-	timer         *time.Timer
-	closed        bool
+	mu sync.Mutex // so that only so many are admitted as there is room for
 }
 
 // NewConnLimit makes the limit of a process that may have so many files open, of
@@ -95,14 +91,15 @@ func NewConnLimit(files int, sockets func() int, log *slog.Logger) (*ConnLimit, 
 		return nil, fmt.Errorf("the limit of open files is %d, and the program needs %d for itself: raise it (ulimit -n)",
 			files, reservedDescriptors)
 	}
-	return &ConnLimit{
-		files: files, room: room,
-		relaxed:  room - max(1, room/20), // or the log would tell of each who leaves
-		sockets:  sockets,
-		log:      log,
-		refusing: make(chan struct{}, maxRefusing),
-	}, nil
+	c := &ConnLimit{files: files, room: room, sockets: sockets, refusing: make(chan struct{}, maxRefusing)}
+	relaxed := room - max(1, room/20) // or the log would tell of each who leaves
+	c.trouble = episode{log: log, over: "new connections are taken again", can: func() bool { return c.Open() <= relaxed }}
+	return c, nil
 }
+
+// LimitAddresses has new connections of an address that has too many get 429. It is
+// called before anything is accepted.
+func (c *ConnLimit) LimitAddresses(l *AddressLimit) { c.addresses = l }
 
 // Room is how many connections fit, sockets among them.
 func (c *ConnLimit) Room() int { return c.room }
@@ -116,7 +113,7 @@ func (c *ConnLimit) Open() int {
 }
 
 // Refused is how many connections found no room so far.
-func (c *ConnLimit) Refused() int64 { return c.refused.Load() }
+func (c *ConnLimit) Refused() int64 { return c.trouble.count() }
 
 // AcceptErrors is how often accepting failed so far for lack of descriptors or memory.
 func (c *ConnLimit) AcceptErrors() int64 { return c.failed.Load() }
@@ -124,7 +121,10 @@ func (c *ConnLimit) AcceptErrors() int64 { return c.failed.Load() }
 // Watch lets the limit know which connections the server is done with. It must
 // serve the listeners that Listener returned, and nothing else.
 func (c *ConnLimit) Watch(server *http.Server) {
-	server.ConnState = func(_ net.Conn, state http.ConnState) {
+	server.ConnState = func(conn net.Conn, state http.ConnState) {
+		if c.addresses != nil {
+			c.addresses.note(conn, state)
+		}
 		if state == http.StateClosed || state == http.StateHijacked {
 			c.requests.Add(-1)
 		}
@@ -141,70 +141,43 @@ func (c *ConnLimit) Listener(l net.Listener) net.Listener {
 // listeners must have ended.
 func (c *ConnLimit) Close() {
 	c.answers.Wait()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closed = true
-	if c.timer != nil {
-		c.timer.Stop()
-	}
+	c.trouble.close()
 }
 
-// admit counts a new connection if there is room for it.
-func (c *ConnLimit) admit() bool {
+// admit counts a new connection if there is room for it. If not, it returns what
+// its client is to read.
+func (c *ConnLimit) admit(conn net.Conn) (refusal []byte) {
+	if c.addresses != nil && !c.addresses.admit(conn) {
+		return tooMany
+	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	open := c.Open()
 	if open < c.room {
 		c.requests.Add(1)
-		return true
+		c.mu.Unlock()
+		return nil
 	}
-	c.trouble("the limit of open files is reached: new connections get 503", "connections", open, "files", c.files)
-	c.refused.Add(1)
-	return false
+	c.mu.Unlock()
+	if c.addresses != nil {
+		c.addresses.note(conn, http.StateClosed)
+	}
+	c.trouble.note(1, "the limit of open files is reached: new connections get 503", "connections", open, "files", c.files)
+	return busy
 }
 
 // acceptFailed notes that nothing can be accepted at all, though there should be room.
 func (c *ConnLimit) acceptFailed(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.trouble("connections cannot be accepted: new ones wait", "error", err, "connections", c.Open(), "files", c.files)
+	c.trouble.note(0, "connections cannot be accepted: new ones wait", "error", err, "connections", c.Open(), "files", c.files)
 	c.failed.Add(1)
-}
-
-// trouble logs the first of it, and looks from then on whether it is over.
-func (c *ConnLimit) trouble(message string, args ...any) {
-	c.last = time.Now()
-	if !c.since.IsZero() || c.closed {
-		return
-	}
-	c.since, c.refusedBefore = c.last, c.refused.Load()
-	c.log.Warn(message, args...)
-	c.timer = time.AfterFunc(calm, c.look)
-}
-
-// look ends the trouble if there was none lately and there is some room.
-func (c *ConnLimit) look() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return
-	}
-	if time.Since(c.last) < calm || c.Open() > c.relaxed {
-		c.timer.Reset(calm)
-		return
-	}
-	c.log.Info("new connections are taken again",
-		"refused", c.refused.Load()-c.refusedBefore, "after", time.Since(c.since).Round(time.Millisecond))
-	c.since = time.Time{}
 }
 
 // refuse answers and closes the connection, or only closes it when too many are
 // being answered.
-func (c *ConnLimit) refuse(conn net.Conn) {
+func (c *ConnLimit) refuse(conn net.Conn, refusal []byte) {
 	select {
 	case c.refusing <- struct{}{}:
 		c.answers.Go(func() {
-			sayBusy(conn)
+			say(conn, refusal)
 			<-c.refusing
 		})
 	default:
@@ -212,15 +185,15 @@ func (c *ConnLimit) refuse(conn net.Conn) {
 	}
 }
 
-// sayBusy answers 503 and closes the connection. The request is read first, as
+// say answers and closes the connection. The request is read first, as
 // some clients take what comes before it for garbage; and what follows is read
 // after it, as closing on unread bytes resets the connection, and the answer with it.
-func sayBusy(conn net.Conn) {
+func say(conn net.Conn, refusal []byte) {
 	defer func() { _ = conn.Close() }()
 	if conn.SetDeadline(time.Now().Add(refuseTimeout)) != nil || !readHead(conn) {
 		return
 	}
-	if _, err := conn.Write(busy); err != nil {
+	if _, err := conn.Write(refusal); err != nil {
 		return
 	}
 	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
@@ -260,10 +233,12 @@ func (l *listener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
 		switch {
-		case err == nil && l.limit.admit():
-			return conn, nil
 		case err == nil:
-			l.limit.refuse(conn)
+			refusal := l.limit.admit(conn)
+			if refusal == nil {
+				return conn, nil
+			}
+			l.limit.refuse(conn, refusal)
 			delay = minAcceptDelay
 		case hasRunOut(err):
 			l.limit.acceptFailed(err)

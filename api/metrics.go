@@ -76,6 +76,22 @@ func (m *Metrics) WatchLimit(c *ConnLimit) {
 	m.counter("chat_accept_errors_total", "Failures to accept a connection, for lack of descriptors or memory.", func() float64 { return float64(c.AcceptErrors()) })
 }
 
+// WatchAddresses adds the counts of the limits of addresses.
+func (m *Metrics) WatchAddresses(l *AddressLimit) {
+	m.gauge("chat_addresses", "Addresses that have connections or were busy lately; exempt ones are not known.", func() float64 { return float64(l.Known()) })
+	m.counter("chat_address_connections_refused_total", "Connections of addresses that had too many.", func() float64 { return float64(l.handshakes.count()) })
+	m.counter("chat_address_sockets_refused_total", "Sockets of addresses that had too many.", func() float64 { return float64(l.sockets.count()) })
+	m.counter("chat_address_names_refused_total", "Requests for new names of addresses that asked for too many.", func() float64 { return float64(l.names.count()) })
+}
+
+// watchBodies adds what the bodies of requests and responses take.
+func (m *Metrics) watchBodies(s *Server) {
+	m.gauge("chat_request_bodies_bytes", "Memory of the bodies of requests under way.", func() float64 { return float64(s.requests.held.Load()) })
+	m.gauge("chat_response_bodies_bytes", "Memory of the bodies of responses under way.", func() float64 { return float64(s.responses.held.Load()) })
+	m.counter("chat_request_bodies_refused_total", "Requests whose bodies found no room.", func() float64 { return float64(s.requests.trouble.count()) })
+	m.counter("chat_response_bodies_refused_total", "Responses that found no room.", func() float64 { return float64(s.responses.trouble.count()) })
+}
+
 // Watch adds the counts that others keep.
 func (m *Metrics) Watch(node *object.Node, sockets *socket.Server, events *event.Dispatcher) {
 	stats, gauge, counter := node.Stats(), m.gauge, m.counter
@@ -100,6 +116,7 @@ func (m *Metrics) Watch(node *object.Node, sockets *socket.Server, events *event
 	counter("chat_frames_in_total", "Frames that clients sent.", func() float64 { return float64(sockets.Stats().FramesIn) })
 	counter("chat_frames_out_total", "Frames sent to clients.", func() float64 { return float64(sockets.Stats().FramesOut) })
 	counter("chat_sockets_slow_total", "Sockets closed because their peer read too slowly.", func() float64 { return float64(sockets.Stats().SlowClosed) })
+	counter("chat_messages_delayed_total", "Times that a client which sent faster than it may was held up.", func() float64 { return float64(sockets.Stats().Delayed) })
 	counter("chat_deliveries_total", "Deliveries of the outbox that reached their target.", func() float64 { return float64(events.Stats().Delivered) })
 	counter("chat_retries_total", "Deliveries that failed and are tried again, each time counted.", func() float64 { return float64(events.Stats().Retried) })
 	counter("chat_dead_letters_total", "Deliveries that were given up.", func() float64 { return float64(events.Stats().Dead) })

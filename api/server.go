@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"chat.example.com.ai/runtime/key"
 	"chat.example.com.ai/runtime/object"
 	"chat.example.com.ai/runtime/script"
 	"chat.example.com.ai/runtime/socket"
@@ -33,12 +34,30 @@ type Server struct {
 	metrics *Metrics
 	log     *slog.Logger
 
+	addresses *AddressLimit // nil: none
+	requests  budget        // bodies of requests
+	responses budget
+
 	upgrading chan struct{} // a token for each upgrade that runs
 }
 
 // New makes the edge of a node.
 func New(node *object.Node, metrics *Metrics, log *slog.Logger) *Server {
-	return &Server{node: node, metrics: metrics, log: log, upgrading: make(chan struct{}, maxUpgrading)}
+	s := &Server{node: node, metrics: metrics, log: log, upgrading: make(chan struct{}, maxUpgrading)}
+	s.requests.trouble = episode{log: log, over: "bodies of requests fit into memory again"}
+	s.responses.trouble = episode{log: log, over: "responses fit into memory again"}
+	metrics.watchBodies(s)
+	return s
+}
+
+// LimitAddresses has requests within the limits of their addresses. It is called
+// before anything is served.
+func (s *Server) LimitAddresses(l *AddressLimit) { s.addresses = l }
+
+// Close ends what the log is told of. Serving must have ended.
+func (s *Server) Close() {
+	s.requests.trouble.close()
+	s.responses.trouble.close()
 }
 
 // HTTP returns an http.Server with the time-outs and limits that the edge needs.
@@ -80,8 +99,17 @@ func (s *Server) serveObject(w http.ResponseWriter, r *http.Request) {
 			writeError(w, http.StatusBadRequest, err.Error())
 			return
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		if !s.admit(w, r, target) {
+			return
+		}
+		body, taken, err := s.readBody(w, r)
+		defer s.requests.give(taken)
 		if err != nil {
+			if err == errNoRoom {
+				s.requests.trouble.note(1, "bodies of requests take up their memory: others get 503", "bytes", maxBodies)
+				writeRetry(w, http.StatusServiceUnavailable, time.Second)
+				return
+			}
 			var tooLarge *http.MaxBytesError
 			if errors.As(err, &tooLarge) {
 				writeError(w, http.StatusRequestEntityTooLarge, "the body is larger than "+strconv.Itoa(maxBody)+" bytes")
@@ -105,6 +133,36 @@ func (s *Server) serveObject(w http.ResponseWriter, r *http.Request) {
 	writeError(w, http.StatusNotFound, "Not Found")
 }
 
+// admit reports whether the limits of the request's address let it through to its
+// object. If not, it has answered.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, target key.Key) bool {
+	if s.addresses == nil {
+		return true
+	}
+	from := clientOf(r)
+	if r.Header.Get("Upgrade") != "" && !s.addresses.roomForSocket(from) { // before it costs a virtual machine
+		writeRetry(w, http.StatusTooManyRequests, readHeaderTimeout)
+		return false
+	}
+	if !s.addresses.limitsNames(from) {
+		return true
+	}
+	known, err := s.node.Exists(r.Context(), target)
+	if err != nil {
+		s.log.Error("an object cannot be looked up", "object", target.String(), "error", err)
+		writeRetry(w, http.StatusServiceUnavailable, time.Second)
+		return false
+	}
+	if known {
+		return true
+	}
+	wait, ok := s.addresses.allowName(from, target)
+	if !ok {
+		writeRetry(w, http.StatusTooManyRequests, wait)
+	}
+	return ok
+}
+
 // requestURL is the absolute URL as the client has it.
 func requestURL(r *http.Request, path string) string {
 	u := "http://"
@@ -123,8 +181,7 @@ func requestURL(r *http.Request, path string) string {
 func (s *Server) writeFailure(w http.ResponseWriter, err error) {
 	var e *script.Error
 	if errors.As(err, &e) && e.IsTransient() {
-		w.Header().Set("Retry-After", "1")
-		writeError(w, http.StatusServiceUnavailable, "Service Unavailable")
+		writeRetry(w, http.StatusServiceUnavailable, time.Second)
 		return
 	}
 	writeError(w, http.StatusInternalServerError, "Internal Server Error")
@@ -135,6 +192,13 @@ func (s *Server) writeResponse(w http.ResponseWriter, r *http.Request, response 
 		s.upgrade(w, r, response)
 		return
 	}
+	taken := max(len(response.Body)-freeBody, 0)
+	if !s.responses.take(taken) {
+		s.responses.trouble.note(1, "responses that clients are slow to read take up their memory: others get 503", "bytes", maxBodies)
+		writeRetry(w, http.StatusServiceUnavailable, time.Second)
+		return
+	}
+	defer s.responses.give(taken)
 	header := w.Header()
 	for name, values := range response.Header {
 		header[name] = values
@@ -148,7 +212,20 @@ func (s *Server) writeResponse(w http.ResponseWriter, r *http.Request, response 
 }
 
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, response *object.Response) {
-	err := s.takeOver(w, r, response)
+	var account uint32
+	if s.addresses != nil {
+		from := clientOf(r)
+		if !s.addresses.roomForSocket(from) {
+			response.Socket.Drop(socket.CodeAbnormal, "")
+			writeRetry(w, http.StatusTooManyRequests, readHeaderTimeout)
+			return
+		}
+		account = s.addresses.addSocket(from)
+	}
+	err := s.takeOver(w, r, response, account)
+	if err != nil && account != 0 {
+		s.addresses.Gone(account)
+	}
 	if err == nil {
 		return
 	}
@@ -167,10 +244,16 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, response *objec
 
 // takeOver upgrades, a few connections at a time: see maxUpgrading. An upgrade is
 // quick, and waits for no client.
-func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, response *object.Response) error {
+func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, response *object.Response, account uint32) error {
 	s.upgrading <- struct{}{}
 	defer func() { <-s.upgrading }()
-	return response.Socket.Upgrade(w, r, response.Header)
+	return response.Socket.UpgradeFor(w, r, response.Header, account)
+}
+
+// writeRetry answers that the request may be tried again, after so long.
+func writeRetry(w http.ResponseWriter, status int, after time.Duration) {
+	w.Header().Set("Retry-After", strconv.Itoa(max(1, int((after+time.Second-1)/time.Second))))
+	writeError(w, status, http.StatusText(status))
 }
 
 // writeError answers with {"error": message}.

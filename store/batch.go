@@ -128,4 +128,7 @@ type Batch struct {
 // line is the succession of a view's batches. Each was computed from what those
 // before it wrote, so once one has failed the later ones fail too. It belongs to
 // the writer.
-type line struct{ broken bool }
+type line struct {
+	broken bool
+	group  uint64 // for which one of its batches was taken first; the store's mutex guards it
+}

@@ -82,15 +82,37 @@ func (s *Store) run() {
 	}
 }
 
-// take moves the batches of the next group out of the queue.
+// take moves the batches of the next group out of the queue. If not all fit, the
+// first of each object's come first, then the others in their order: objects that run
+// far ahead of the disk, and be they many, hold up themselves, and nobody who has one
+// turn to commit. Batches of no view overtake nothing.
 func (s *Store) take(into []job) (jobs []job, closing bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := min(len(s.queue), s.opts.MaxGroup)
-	into = append(into, s.queue[:n]...)
-	rest := copy(s.queue, s.queue[n:])
-	clear(s.queue[rest:])
-	s.queue = s.queue[:rest]
+	most := s.opts.MaxGroup
+	if len(s.queue) <= most {
+		into = append(into, s.queue...)
+		clear(s.queue)
+		s.queue = s.queue[:0]
+		return into, s.closing
+	}
+	s.groups++
+	for _, first := range []bool{true, false} {
+		kept := s.queue[:0]
+		for _, j := range s.queue {
+			line := j.batch.line
+			if len(into) == most || first && (line == nil || line.group == s.groups) {
+				kept = append(kept, j)
+				continue
+			}
+			if first {
+				line.group = s.groups
+			}
+			into = append(into, j)
+		}
+		clear(s.queue[len(kept):])
+		s.queue = kept
+	}
 	return into, s.closing
 }
 

@@ -26,8 +26,10 @@
 //
 // # Order
 //
-// Batches are applied in the order of the Commit calls, and their done functions
-// are called in that order. Each batch is applied whole or not at all: one that
+// Batches of a view are applied in the order of the Commit calls, and their done
+// functions are called in that order. Those of different objects may overtake each
+// other when more wait than one transaction takes: each object then gets one batch
+// in before any gets a second. Each batch is applied whole or not at all: one that
 // cannot be applied fails alone. If the disk refuses the transaction, all batches
 // of the group fail.
 //

@@ -106,6 +106,7 @@ type Store struct {
 
 	mu           sync.Mutex
 	queue        []job
+	groups       uint64 // that did not take the whole queue
 	closing      bool
 	ended        []int64 // deliveries that are done, not stored yet
 	endsUnderWay []int64 // those of them that the last transaction stored, or is about to

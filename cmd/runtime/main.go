@@ -16,8 +16,10 @@ import (
 	"syscall"
 	"time"
 
+	"chat.example.com.ai/api"
 	"chat.example.com.ai/runtime/object"
 	"chat.example.com.ai/runtime/script"
+	"chat.example.com.ai/runtime/socket"
 )
 
 func main() {
@@ -40,6 +42,9 @@ type options struct {
 	pingInterval   time.Duration
 	watch          bool
 	privateFetch   bool
+	messageRate    float64
+	messageBurst   int
+	addresses      api.AddressLimits
 	tlsCert        string
 	tlsKey         string
 	log            string
@@ -60,6 +65,12 @@ func parseOptions(args []string, getenv func(string) string, help io.Writer) (op
 	fs.DurationVar(&o.turnTimeout, "turn-timeout", script.DefaultTurnTimeout, "how long a script may run at a time")
 	fs.DurationVar(&o.pingInterval, "ping-interval", 30*time.Second, "how often silent sockets are pinged; 0 is never")
 	fs.BoolVar(&o.privateFetch, "allow-private-fetch", false, "let scripts fetch from loopback and private addresses")
+	fs.Float64Var(&o.messageRate, "message-rate", socket.DefaultRate, "messages a second that a socket may send for long; 0 is any number")
+	fs.IntVar(&o.messageBurst, "message-burst", socket.DefaultBurst, "messages that a socket may send at once")
+	fs.IntVar(&o.addresses.Handshakes, "address-handshakes", api.DefaultHandshakes, "connections of an address that are neither sockets nor had a response yet; 0 is any number")
+	fs.IntVar(&o.addresses.Sockets, "address-sockets", api.DefaultSockets, "sockets of an address; 0 is any number")
+	fs.IntVar(&o.addresses.Names, "address-names", api.DefaultNames, "new names of objects that an address may ask for in a minute; 0 is any number")
+	fs.BoolVar(&o.addresses.Loopback, "limit-loopback", false, "whether these limits hold for loopback addresses too")
 	fs.StringVar(&o.tlsCert, "tls-cert", "", "file of the certificate chain in PEM, to serve HTTPS; with --tls-key")
 	fs.StringVar(&o.tlsKey, "tls-key", "", "file of the certificate's key in PEM")
 	fs.StringVar(&o.log, "log", "text", "format of the log: text or json")
@@ -102,6 +113,8 @@ func parseOptions(args []string, getenv func(string) string, help io.Writer) (op
 		err = errors.New("--tls-cert and --tls-key go together")
 	case o.maxAwake < 0:
 		err = fmt.Errorf("--max-awake %d: must be 0 or greater", o.maxAwake)
+	case o.messageRate < 0 || o.messageBurst < 1 || o.addresses.Handshakes < 0 || o.addresses.Sockets < 0 || o.addresses.Names < 0:
+		err = errors.New("limits must be 0 or greater (--message-burst: 1 or greater)")
 	case o.turnTimeout <= 0, o.hibernateAfter <= 0, o.pingInterval < 0:
 		err = errors.New("durations must be greater than 0 (--ping-interval: or 0)")
 	}

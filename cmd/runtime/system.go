@@ -45,8 +45,10 @@ type system struct {
 	events    *event.Dispatcher
 	reloader  *reloader
 	admin     *admin.Server // nil if its socket could not be made
+	edge      *api.Server
 	http      *http.Server
 	limit     *api.ConnLimit
+	addresses *api.AddressLimit
 	listeners []net.Listener
 	serving   sync.WaitGroup
 	served    chan error // why serving ended by itself
@@ -65,6 +67,8 @@ func start(ctx context.Context, o options, log *slog.Logger, frames io.Writer) (
 	if err != nil {
 		return nil, err
 	}
+	s.addresses = api.NewAddressLimit(o.addresses, log)
+	s.limit.LimitAddresses(s.addresses)
 	certificate, err := loadCertificate(o)
 	if err != nil {
 		return nil, err
@@ -93,7 +97,9 @@ func start(ctx context.Context, o options, log *slog.Logger, frames io.Writer) (
 	} else if err != nil {
 		return nil, fmt.Errorf("the data folder %s cannot be opened: %w", o.data, err)
 	}
-	s.sockets = socket.NewServer(socket.Config{PingInterval: o.pingInterval, Log: log})
+	s.sockets = socket.NewServer(socket.Config{
+		PingInterval: o.pingInterval, Rate: o.messageRate, Burst: o.messageBurst, Gone: s.addresses.Gone, Log: log,
+	})
 	place := cluster.NewLocal(s.store.Epoch())
 	s.node = object.NewNode(s.set, object.Config{
 		Store: s.store, Sockets: s.sockets, Placement: place, Log: log,
@@ -109,7 +115,10 @@ func start(ctx context.Context, o options, log *slog.Logger, frames io.Writer) (
 	metrics.Watch(s.node, s.sockets, s.events)
 	metrics.WatchLimit(s.limit)
 	metrics.WatchStore(s.store)
-	s.http = api.New(s.node, metrics, log).HTTP()
+	metrics.WatchAddresses(s.addresses)
+	s.edge = api.New(s.node, metrics, log)
+	s.edge.LimitAddresses(s.addresses)
+	s.http = s.edge.HTTP()
 	s.limit.Watch(s.http)
 	s.http.TLSConfig = certificate
 	s.listeners, err = listen(o.addr)
@@ -225,6 +234,8 @@ func (s *system) stop() error {
 	_ = s.http.Close()
 	s.serving.Wait()
 	s.limit.Close()
+	s.addresses.Close()
+	s.edge.Close()
 	s.events.Close()
 	var errs []error
 	if err := within(stopObjects, s.node.Close); err != nil {

@@ -135,7 +135,7 @@ func (e *closedEvent) refuse(*script.Error) {
 
 // requestEvent is an HTTP request, and its waiting client.
 type requestEvent struct {
-	request *script.Request
+	request atomic.Pointer[script.Request] // nil once it is abandoned: its body may be large
 	result  chan result
 	state   atomic.Int32 // 0 waiting, 1 replied, 2 abandoned
 }
@@ -150,8 +150,12 @@ func (e *requestEvent) wakes(*Object) bool { return e.state.Load() == 0 } // som
 func (e *requestEvent) ignored(*Object)    {}
 
 func (e *requestEvent) enter(o *Object, act *activation) {
+	request := e.request.Load()
+	if request == nil {
+		return
+	}
 	id := act.newTask("request", e)
-	o.settle(act, act.vm.Request(id, e.request), nil)
+	o.settle(act, act.vm.Request(id, request), nil)
 	act.limit(id, taskTimeout)
 }
 
@@ -258,7 +262,8 @@ func (e *deliveryEvent) end(err *script.Error) {
 // script.UnavailableError may be tried again.
 func (n *Node) Request(ctx context.Context, k key.Key, r *script.Request) (*Response, error) {
 	o := n.Object(k)
-	e := &requestEvent{request: r, result: make(chan result, 1)}
+	e := &requestEvent{result: make(chan result, 1)}
+	e.request.Store(r)
 	for o.full() {
 		select {
 		case <-o.awaitRoom():
@@ -277,6 +282,7 @@ func (n *Node) Request(ctx context.Context, k key.Key, r *script.Request) (*Resp
 		return r.unwrap()
 	case <-ctx.Done():
 		if e.state.CompareAndSwap(0, 2) {
+			e.request.Store(nil)
 			return nil, script.NewError(script.TimeoutError, "no response in time")
 		}
 		return (<-e.result).unwrap()

@@ -210,6 +210,18 @@ func (n *Node) Known() (count int) {
 	return count
 }
 
+// Exists reports whether an object is in memory, or something of it is stored.
+func (n *Node) Exists(ctx context.Context, k key.Key) (bool, error) {
+	s := &n.table[maphash.Comparable(n.seed, k)%shards]
+	s.Lock()
+	_, here := s.objects[k]
+	s.Unlock()
+	if here {
+		return true, nil
+	}
+	return n.store.Known(ctx, k)
+}
+
 // Object returns the object of a key, made if it is not in memory.
 func (n *Node) Object(k key.Key) *Object {
 	s := &n.table[maphash.Comparable(n.seed, k)%shards]

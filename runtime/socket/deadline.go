@@ -9,6 +9,7 @@ type due struct {
 	close   int64       // clock by which the connection is over, once a close was queued
 	write   int64       // clock by which the peer has to take something of what waits
 	message int64       // clock by which a message that has begun has to be there
+	read    int64       // clock from which more is read, while the client is over its rate
 
 	code   uint16 // of the close that we queued
 	reason string
@@ -57,7 +58,7 @@ func (s *Socket) watch() {
 	}
 	d.timer = nil
 	var first int64
-	for _, at := range [...]int64{d.close, d.write, d.message} {
+	for _, at := range [...]int64{d.close, d.write, d.message, d.read} {
 		if at != 0 && (first == 0 || at < first) {
 			first = at
 		}
@@ -96,6 +97,11 @@ func (s *Socket) overdue(timer **time.Timer) {
 			s.startClose(CodePolicy, ReasonSlowMessage)
 		}
 		s.watch() // the other times
+	case passed(d.read):
+		d.read = 0
+		s.heard = s.server.clock() // it could not be heard while it wasn't read
+		s.resume()
+		s.watch()
 	default:
 		s.watch()
 	}

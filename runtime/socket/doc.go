@@ -50,4 +50,8 @@
 // unfinished of all sockets, then close 1013 for who adds to it. Bytes waiting
 // for a slow reader: Config.MaxQueued, then close 1013. A peer that takes nothing
 // for stallLimit, or doesn't answer a close within Config.CloseTimeout, is cut.
+//
+// A client that sends faster than Config.Rate is not read until it may send again:
+// TCP holds it up, nothing is lost, and a timer is set for as long. A socket's
+// bucket is one number, so one that is idle has nothing more for it.
 package socket

@@ -51,6 +51,13 @@ const (
 // they are to go with it), ErrNotPending, ErrShutdown (answer with 503), or
 // what the HTTP server said when it didn't let the connection go.
 func (s *Socket) Upgrade(w http.ResponseWriter, r *http.Request, header http.Header) error {
+	return s.UpgradeFor(w, r, header, 0)
+}
+
+// UpgradeFor is Upgrade for a socket that counts for somebody, which account stands
+// for, if it isn't 0: Config.Rate holds for it, and Config.Gone is told when it is
+// gone; not if there was an error.
+func (s *Socket) UpgradeFor(w http.ResponseWriter, r *http.Request, header http.Header, account uint32) error {
 	if err := checkRequest(w, r); err != nil {
 		return err
 	}
@@ -65,7 +72,7 @@ func (s *Socket) Upgrade(w http.ResponseWriter, r *http.Request, header http.Hea
 	}
 	s.upgrading = true // Drop now is a close
 	s.mu.Unlock()
-	err = s.takeOver(w, hello)
+	err = s.takeOver(w, hello, account)
 	if err != nil {
 		s.mu.Lock()
 		s.upgrading = false
@@ -75,7 +82,7 @@ func (s *Socket) Upgrade(w http.ResponseWriter, r *http.Request, header http.Hea
 }
 
 // takeOver hijacks the connection and sets the socket going on it.
-func (s *Socket) takeOver(w http.ResponseWriter, hello *Frame) error {
+func (s *Socket) takeOver(w http.ResponseWriter, hello *Frame, account uint32) error {
 	if !s.server.add(s) {
 		return ErrShutdown
 	}
@@ -83,6 +90,10 @@ func (s *Socket) takeOver(w http.ResponseWriter, hello *Frame) error {
 	if err != nil {
 		s.server.remove(s)
 		return fmt.Errorf("socket: take over connection: %w", err)
+	}
+	if account != 0 {
+		s.limited = true
+		s.server.count(s, account)
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		// A failure shows in the first write, or costs only the probing.

@@ -105,6 +105,7 @@ type site struct {
 	opened  chan *Socket
 	prepare func(*Socket) // before the upgrade
 	header  http.Header
+	account uint32
 }
 
 func newSite(t testing.TB, config Config, prepare func(*Socket)) *site {
@@ -128,7 +129,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.prepare != nil {
 		s.prepare(socket)
 	}
-	if err := socket.Upgrade(w, r, s.header); err != nil {
+	if err := socket.UpgradeFor(w, r, s.header, s.account); err != nil {
 		if refused, ok := err.(*HandshakeError); ok {
 			http.Error(w, refused.Reason, refused.Status)
 		}
@@ -287,14 +288,20 @@ func request() *http.Request {
 // pipe opens a socket over net.Pipe, for tests of time.
 func pipe(t testing.TB, srv *Server, owner Owner) (*peer, *Socket) {
 	t.Helper()
-	ours, theirs := net.Pipe()
 	s := srv.New(owner, nil)
-	if err := s.Upgrade(&pipeWriter{conn: ours}, request(), nil); err != nil {
+	return pipeTo(t, func(w http.ResponseWriter) error { return s.Upgrade(w, request(), nil) }), s
+}
+
+// pipeTo is the peer of a socket that upgrade upgrades.
+func pipeTo(t testing.TB, upgrade func(http.ResponseWriter) error) *peer {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	if err := upgrade(&pipeWriter{conn: ours}); err != nil {
 		t.Fatal(err)
 	}
 	p := &peer{t, theirs, bufio.NewReader(theirs)}
 	p.response()
-	return p, s
+	return p
 }
 
 // eventually waits for what other goroutines are about to do.

@@ -111,7 +111,11 @@ func (events) OnPong(*gws.Conn, []byte) {}
 func (events) OnMessage(conn *gws.Conn, message *gws.Message) {
 	s := conn.NetConn().(*link).socket
 	text := message.Opcode == gws.OpcodeText
-	if s.State() != Open || text && s.autoRespond(message.Bytes()) {
+	s.mu.Lock()
+	s.spend()
+	open := s.state == Open
+	s.mu.Unlock()
+	if !open || text && s.autoRespond(message.Bytes()) {
 		_ = message.Close() // returns the buffer; never fails
 		return
 	}
@@ -130,6 +134,14 @@ func (events) OnMessage(conn *gws.Conn, message *gws.Message) {
 func (events) OnClose(conn *gws.Conn, err error) {
 	l := conn.NetConn().(*link)
 	l.end = l.judge(err)
+}
+
+// pong answers a ping.
+func (s *Socket) pong(data []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spend()
+	s.send(encode(opPong, data))
 }
 
 // autoRespond answers a message that the hub has a response for.

@@ -5,16 +5,10 @@ import (
 	"iter"
 )
 
-// memory is what a socket remembers for its object: its tags and its attachment,
-// in one piece of memory. Each tag is preceded by its length. It is replaced, never
-// changed.
-type memory struct {
-	data []byte
-	tags uint16 // bytes of data that are tags: a script may give 10 of 256 bytes
-	set  bool   // there is an attachment, perhaps an empty one
-}
+// What a socket remembers for its object, its tags and its attachment, is in one
+// piece of memory. Each tag is preceded by its length.
 
-func remember(tags []string) memory {
+func remember(tags []string) []byte {
 	size := 0
 	for _, tag := range tags {
 		size += binary.MaxVarintLen16 + len(tag)
@@ -23,7 +17,7 @@ func remember(tags []string) memory {
 	for _, tag := range tags {
 		data = append(binary.AppendUvarint(data, uint64(len(tag))), tag...)
 	}
-	return memory{data: data, tags: uint16(len(data))}
+	return data
 }
 
 // Tags are those given to New, in their order.
@@ -38,7 +32,7 @@ func (s *Socket) Tags() []string {
 // eachTag goes through the tags, which are not to be kept.
 func (s *Socket) eachTag() iter.Seq[[]byte] {
 	s.mu.Lock()
-	data := s.memory.data[:s.memory.tags]
+	data := s.memory[:s.tags]
 	s.mu.Unlock()
 	return func(yield func([]byte) bool) {
 		for rest := data; len(rest) > 0; {
@@ -66,8 +60,8 @@ func (s *Socket) hasTag(tag string) bool {
 func (s *Socket) Attachment() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m := s.memory; m.set {
-		return m.data[m.tags:len(m.data):len(m.data)]
+	if m := s.memory; s.attached {
+		return m[s.tags:len(m):len(m)]
 	}
 	return nil
 }
@@ -77,8 +71,7 @@ func (s *Socket) Attachment() []byte {
 func (s *Socket) SetAttachment(data []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := s.memory
-	piece := make([]byte, int(m.tags)+len(data))
-	copy(piece[copy(piece, m.data[:m.tags]):], data)
-	s.memory = memory{data: piece, tags: m.tags, set: true}
+	piece := make([]byte, int(s.tags)+len(data))
+	copy(piece[copy(piece, s.memory[:s.tags]):], data)
+	s.memory, s.attached = piece, true
 }

@@ -168,7 +168,7 @@ func (s *Socket) consume(in *input, data []byte) (rest []byte, end *ending) {
 		switch {
 		case h.opcode() == opPong: // what it says is nothing to anybody
 		case h.opcode() == opPing:
-			s.Send(encode(opPong, h.unmask(frame)))
+			s.pong(h.unmask(frame))
 		case h.control():
 			end = s.parse(frame)
 		default:

@@ -22,6 +22,11 @@ const (
 	// DefaultMaxHeld is how many bytes of unfinished messages are kept for all
 	// sockets together: 64 of the largest at a time.
 	DefaultMaxHeld = 64 << 20
+	// DefaultRate and DefaultBurst are for Config.Rate and Config.Burst: more than a
+	// person can type and a client of theirs says of it, and what a client that was
+	// away has saved up.
+	DefaultRate  = 30
+	DefaultBurst = 100
 	// DefaultCloseTimeout is how long a peer may take to answer a close: a few
 	// round trips over a bad mobile link.
 	DefaultCloseTimeout = 5 * time.Second
@@ -49,7 +54,15 @@ type Config struct {
 	PingInterval time.Duration // silence after which a ping is sent; after twice that the peer is cut
 	MaxHeld      int           // bytes of unfinished messages over all sockets; over it: close 1013
 	CloseTimeout time.Duration // how long the peer may take to answer a close before it is cut
-	Log          *slog.Logger  // connections cut for stalling or silence, at debug level; nil: none
+	// Rate is how many messages and pings a second a client may send for long, and
+	// Burst how many at once. Over it nothing is read until it may send again, so
+	// that TCP holds it up and nothing is lost. 0 is no limit. It holds for sockets
+	// that count for somebody: see UpgradeFor.
+	Rate  float64
+	Burst int
+	// Gone is told whom a socket counted for, when it is gone. It must not block.
+	Gone func(account uint32)
+	Log  *slog.Logger // connections cut for stalling or silence, at debug level; nil: none
 }
 
 // Stats are counters since the Server was made, for metrics. Open is a gauge.
@@ -62,11 +75,12 @@ type Stats struct {
 	SlowClosed int64 // sockets closed with 1013 because they read too slowly
 	OverBudget int64 // sockets closed with 1013 because of Config.MaxHeld
 	Parked     int64 // of Open: those without a goroutine
+	Delayed    int64 // times that a client was held up because of Config.Rate
 	Cut        int64 // connections cut: stalled, silent, no answer to a close, or at Shutdown
 }
 
 type counters struct {
-	framesIn, framesOut, bytesIn, bytesOut, slowClosed, overBudget, parked, cut atomic.Int64
+	framesIn, framesOut, bytesIn, bytesOut, slowClosed, overBudget, parked, delayed, cut atomic.Int64
 }
 
 // Server has what sockets share: limits, counters, the list of open sockets,
@@ -74,6 +88,7 @@ type counters struct {
 type Server struct {
 	config   Config
 	start    time.Time // zero of clock
+	rate     rate
 	upgrader *gws.Upgrader
 	request  *http.Request // what gws is shown as the handshake
 	ping     *Frame
@@ -115,6 +130,7 @@ func NewServer(config Config) *Server {
 	srv := &Server{
 		config:    config,
 		start:     time.Now(),
+		rate:      newRate(config.Rate, config.Burst),
 		upgrader:  newUpgrader(config.MaxMessage),
 		request:   cannedRequest(),
 		ping:      encode(opPing, nil),
@@ -135,7 +151,8 @@ func NewServer(config Config) *Server {
 // queue for the 101. It must end in Upgrade or Drop. tags must be distinct, and
 // at most 60,000 bytes together.
 func (srv *Server) New(owner Owner, tags []string) *Socket {
-	return &Socket{id: srv.ids.Add(1), server: srv, owner: owner, memory: remember(tags), fd: -1}
+	memory := remember(tags)
+	return &Socket{id: srv.ids.Add(1), server: srv, owner: owner, memory: memory, tags: uint16(len(memory)), fd: -1}
 }
 
 // Len is the number of sockets upgraded and not yet gone.
@@ -157,6 +174,7 @@ func (srv *Server) Stats() Stats {
 		SlowClosed: c.slowClosed.Load(),
 		OverBudget: c.overBudget.Load(),
 		Parked:     c.parked.Load(),
+		Delayed:    c.delayed.Load(),
 		Cut:        c.cut.Load(),
 	}
 }
@@ -222,11 +240,21 @@ func (srv *Server) add(s *Socket) bool {
 	return true
 }
 
+// count notes whom a listed socket counts for.
+func (srv *Server) count(s *Socket, account uint32) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.sockets.slot(s.place.index).account = account
+}
+
 // remove takes the socket off the list. Nothing is to be done for it after that.
 func (srv *Server) remove(s *Socket) {
 	srv.mu.Lock()
-	srv.sockets.remove(s.place)
+	account := srv.sockets.remove(s.place)
 	srv.mu.Unlock()
+	if account != 0 && srv.config.Gone != nil {
+		srv.config.Gone(account)
+	}
 	srv.open.Done()
 }
 

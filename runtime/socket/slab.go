@@ -22,6 +22,7 @@ type slab struct {
 type slot struct {
 	socket     *Socket // nil if free
 	generation uint32
+	account    uint32 // whom it counts for
 }
 
 func (l *slab) slot(index uint32) *slot { return &l.chunks[index/slabChunk][index%slabChunk] }
@@ -42,12 +43,15 @@ func (l *slab) add(s *Socket) place {
 	return place{index, at.generation}
 }
 
-func (l *slab) remove(p place) {
+// remove takes a socket out, and returns whom it counted for.
+func (l *slab) remove(p place) (account uint32) {
 	at := l.slot(p.index)
 	at.socket = nil
 	at.generation++
 	l.free = append(l.free, p.index)
 	l.used--
+	account, at.account = at.account, 0
+	return account
 }
 
 // at returns the socket of a place, nil if it is gone.

@@ -45,7 +45,11 @@ type Socket struct {
 	out       *output    // nil if nothing waits to be written
 	due       *due       // nil if nothing is overdue by any time
 	line      *line      // the connection of an attended socket, else nil
-	memory    memory     // tags and attachment
+	memory    []byte     // tags, then the attachment: replaced, never changed
+	tags      uint16     // bytes of memory that are tags: a script may give 10 of 256 bytes
+	attached  bool       // there is an attachment, perhaps an empty one
+	limited   bool       // in its rate; set once, by Upgrade
+	fullAt    uint32     // when the client may send a whole burst again: see rate
 	heard     int64      // clock when bytes last came in
 	place     place      // in the slab; set once, by add
 	fd        int32      // the descriptor of a parked socket, else -1
@@ -128,7 +132,7 @@ func (s *Socket) Close(code uint16, reason string) {
 // startClose queues our close frame. s.mu is held.
 func (s *Socket) startClose(code uint16, reason string) {
 	s.state = Closing
-	s.deadlines().code, s.due.reason = code, reason
+	s.deadlines().code, s.due.reason, s.due.read = code, reason, 0
 	s.enqueue(closeFrame(code, reason))
 	s.limitClose()
 	s.flush()
@@ -158,7 +162,7 @@ func (s *Socket) Drop(code uint16, reason string) {
 	s.owner.Closed(s, CodeAbnormal, reason, false)
 }
 
-// Next lets the next message be read. Without a message given to the owner
+// Next lets the next message be read, once the client's rate allows. Without a message given to the owner
 // since the last Next it does nothing.
 func (s *Socket) Next() {
 	s.mu.Lock()
@@ -174,7 +178,9 @@ func (s *Socket) Next() {
 func (s *Socket) connected() bool { return s.fd >= 0 || s.line != nil }
 
 // paused reports that nothing may be read for now. s.mu is held.
-func (s *Socket) paused() bool { return s.awaiting && s.state == Open && !s.dead }
+func (s *Socket) paused() bool {
+	return (s.awaiting || s.due != nil && s.due.read != 0) && s.state == Open && !s.dead
+}
 
 // resume has the socket read on, if it may. s.mu is held.
 func (s *Socket) resume() {
@@ -182,7 +188,7 @@ func (s *Socket) resume() {
 	case s.line != nil:
 		s.line.changed.Broadcast()
 	case s.fd >= 0 && !s.serving:
-		if s.in != nil && s.in.ready {
+		if s.in != nil && s.in.ready && !s.paused() {
 			s.schedule()
 		} else {
 			s.arm()
