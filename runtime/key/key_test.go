@@ -5,8 +5,12 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"chat.example.com.ai/runtime/key"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestKeysThatAreAccepted(t *testing.T) {
 	for _, s := range []string{"Room/general", "A/1", "User/é", "Room/a/b", "Room/" + strings.Repeat("x", key.MaxID), strings.Repeat("A", key.MaxType) + "/x"} {
