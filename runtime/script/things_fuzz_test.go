@@ -461,20 +461,41 @@ func (w *world) path(q *question) string {
 	return name
 }
 
+// one returns what one of the things has there, if that can be compared.
+func (w *world) one(path string) literal {
+	id := fmt.Sprintf("t%d", w.roll(20))
+	for range 20 {
+		if t := w.things[id]; t != nil {
+			at := literal{"", t.fields}
+			for name := range strings.SplitSeq(path, ".") {
+				members, _ := at.value.(fields)
+				at = members[name]
+			}
+			if rank(at.value) != 0 {
+				return at
+			}
+		}
+		id = fmt.Sprintf("t%d", w.roll(20))
+	}
+	return literal{"null", nil}
+}
+
 // operand makes a value to compare a field with.
 func (w *world) operand(q *question, path string) literal {
 	v := literal{}
-	switch w.roll(8) {
+	switch w.roll(12) {
 	case 0:
 		v = literal{"null", nil}
-	case 1, 2, 3:
+	case 1, 2:
 		v = w.number()
-	case 4, 5:
+	case 3, 4:
 		v = w.text()
-	case 6:
+	case 5:
 		v = w.date()
-	case 7:
+	case 6:
 		v = w.any(9)
+	default:
+		v = w.one(path)
 	}
 	switch { // meta fields have one kind of value: another is a mistake
 	case path == "$id" && w.roll(16) > 0:
