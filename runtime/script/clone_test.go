@@ -216,7 +216,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	vm := newTestVM(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		v, err := vm.decode(data)
+		v, err := decodeBounded(t, vm, data)
 		if err != nil {
 			return
 		}
