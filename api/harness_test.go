@@ -31,7 +31,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/dlclark/regexp2/v2.runClock"))
+	goleak.VerifyTestMain(m,
+		// The engine's clock for matches with a time-out: one for the process, which
+		// ends by itself when no match has run for a while.
+		goleak.IgnoreAnyFunction("github.com/dlclark/regexp2/v2.runClock"))
 }
 
 // patience bounds every wait of these tests; it is reached only by a failing one.

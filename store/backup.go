@@ -182,13 +182,13 @@ func copyPages(ctx context.Context, conn any, target string, to *os.File) error 
 // quick and thorough are how closely a database is examined: whether its pages hold
 // together, or its indexes too.
 const (
-	quick    = "quick_check"
-	thorough = "integrity_check"
+	quick    sqlText = "SELECT * FROM pragma_quick_check(1)"
+	thorough sqlText = "SELECT * FROM pragma_integrity_check(1)"
 )
 
 // examine checks that a file, which nobody else has open, is a sound database of ours
 // that this program can read, and leaves it in one part.
-func examine(ctx context.Context, file, closely string) (err error) {
+func examine(ctx context.Context, file string, closely sqlText) (err error) {
 	db, err := sql.Open("sqlite", dataSource(file, writerCacheKiB))
 	if err != nil {
 		return err
@@ -217,7 +217,7 @@ func examine(ctx context.Context, file, closely string) (err error) {
 		return fmt.Errorf("%w: it has version %d, this program knows up to %d", ErrNewer, version, len(known))
 	}
 	var verdict string
-	if err := db.QueryRowContext(ctx, "PRAGMA "+closely+"(1)").Scan(&verdict); err != nil {
+	if err := db.QueryRowContext(ctx, string(closely)).Scan(&verdict); err != nil {
 		return damage(err)
 	}
 	if verdict != "ok" {

@@ -43,7 +43,7 @@ func Check(ctx context.Context, folder string) (problems []string, err error) {
 func integrity(ctx context.Context, db interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }, most int) (problems []string, err error) {
-	rows, err := db.QueryContext(ctx, fmt.Sprintf("PRAGMA integrity_check(%d)", most))
+	rows, err := db.QueryContext(ctx, "SELECT * FROM pragma_integrity_check(?)", most)
 	if err == nil {
 		defer rows.Close()
 		for rows.Next() {

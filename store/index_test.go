@@ -75,8 +75,8 @@ func TestLookupInBrokenJSON(t *testing.T) {
 	}{
 		{"a", numberOf(-125), true},
 		{"a.bc", textOf("x😀\xed\xa0\x80y\\"), true},
-		{"n", scalar{}, true},
-		{"e", scalar{}, true},
+		{"n", scalar{composite: true}, true},
+		{"e", scalar{composite: true}, true},
 		{"e.x", scalar{}, false},
 		{"b", scalar{}, false},
 	} {

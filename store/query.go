@@ -29,7 +29,8 @@ const (
 //
 // Values compare as in SQLite: numbers before texts, booleans as 0 and 1, dates as
 // their milliseconds; null, objects, lists and what is missing are nothing, which
-// sorts before all else and is neither greater nor less than anything.
+// sorts before all else and is neither greater nor less than anything. So are NaN
+// and the infinities, which JSON cannot hold.
 type Query struct {
 	// Type is the $type; empty is all of them.
 	Type string
@@ -49,8 +50,8 @@ type Query struct {
 
 // Cond is one condition. Op is $eq, $ne, $gt, $gte, $lt, $lte, $in or $exists.
 // Value is nil, a bool, an integer, a float64, a string or a time.Time; for $in
-// a []any of these, for $exists a bool. $eq nil matches null and missing; $ne
-// matches whatever $eq does not.
+// a []any of these, for $exists a bool. $eq nil matches null and missing, no object
+// and no list; $ne matches whatever $eq does not.
 type Cond struct {
 	Field string
 	Op    string
@@ -227,15 +228,13 @@ func (c *cond) matches(t *Thing) bool {
 	switch c.op {
 	case "$exists":
 		return exists == c.exists
-	case "$in":
+	case "$in", "$eq":
 		return slices.Contains(c.values, v)
+	case "$ne":
+		return !slices.Contains(c.values, v)
 	}
 	against := v.compare(c.values[0])
 	switch c.op {
-	case "$eq":
-		return against == 0
-	case "$ne":
-		return against != 0
 	case "$gt":
 		return against > 0
 	case "$gte":

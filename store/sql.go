@@ -119,10 +119,11 @@ func (b *builder) cond(c *cond, a access) {
 	}
 	v := b.value(c.field, a)
 	switch c.op {
-	case "$eq":
-		b.add(v, " = ", b.arg(c.values[0].bind()))
+	case "$eq", "$in":
+		b.oneOf(c, v)
 	case "$ne":
-		b.add(v, " <> ", b.arg(c.values[0].bind()))
+		b.add("NOT ")
+		b.oneOf(c, v)
 	case "$gt":
 		b.add(v, " > ", b.arg(c.values[0].bind()))
 	case "$gte":
@@ -133,15 +134,6 @@ func (b *builder) cond(c *cond, a access) {
 	case "$lte":
 		b.add(v, " <= ", b.arg(c.values[0].bind()))
 		b.something(c.field, v)
-	case "$in":
-		b.add(v, " IN (")
-		for i, item := range c.values {
-			if i > 0 {
-				b.add(", ")
-			}
-			b.add(b.arg(item.bind()))
-		}
-		b.add(")")
 	}
 }
 
@@ -152,6 +144,27 @@ func (b *builder) something(f field, v sqlText) {
 	if f.meta == notMeta {
 		b.add(" AND ", v, " > ", nothingSQL)
 	}
+}
+
+// oneOf writes the condition that the sort value v of a field is one of those of c.
+// Objects and lists have the same as null has, and are not null.
+func (b *builder) oneOf(c *cond, v sqlText) {
+	null := false
+	b.add("(", v, " IN (")
+	comma := sqlText("")
+	for _, item := range c.values {
+		if item.kind == nothing {
+			null = true
+			continue
+		}
+		b.add(comma, b.arg(item.bind()))
+		comma = ", "
+	}
+	b.add(")")
+	if null {
+		b.add(" OR coalesce(json_type(t.fields, ", b.arg(c.field.path()), "), 'null') = 'null'")
+	}
+	b.add(")")
 }
 
 // following writes the condition that a row comes after the one with the sort

@@ -15,6 +15,9 @@ type scalar struct {
 	kind scalarKind
 	num  float64
 	text string
+	// composite: nothing to compare or sort by, and still not null. It has no part
+	// in the order.
+	composite bool
 }
 
 type scalarKind uint8
@@ -83,12 +86,14 @@ func scalarOf(raw []byte) scalar {
 		return numberOf(1)
 	case 'f':
 		return numberOf(0)
-	case 'n', '[':
+	case 'n':
 		return scalar{}
+	case '[':
+		return scalar{composite: true}
 	case '{':
 		date, ok := member(raw, "$date")
 		if !ok || date[0] != '-' && (date[0] < '0' || date[0] > '9') {
-			return scalar{}
+			return scalar{composite: true}
 		}
 		return scalarOf(date)
 	}

@@ -5,6 +5,7 @@
 //	go run ./cmd/bench all                       builds and starts both, and measures everything in turn
 //	go run ./cmd/bench rooms --rounds 3          one command alone: idle, fanout, rooms, wake or start
 //	go run ./cmd/bench rooms --url ws://localhost:8787 --pid 4711
+//	go run ./cmd/bench soak                      ten minutes of everything at once: does anything grow?
 //	go run ./cmd/bench baseline --addr 127.0.0.1:8788
 //
 // Figures come as a table, or with --json as one object; what happens meanwhile is
@@ -43,11 +44,25 @@
 // history makes its messages in the same way, in one room, and then reads every page
 // of them once and others at random places, one after the other over one connection.
 //
+// # Soak
+//
+// soak is a steady load of all that people do, at a modest rate, on a server that is
+// started for it: sockets that stay and talk, with mentions; rooms that sleep and
+// wake in between; guests who come and go; history, presence, profiles and inboxes;
+// alarms; clients that break the rules; and scripts that are loaded again while all
+// that goes on. Sixty times it takes what the server has of memory, heap, goroutines,
+// descriptors and write-ahead log. The first third of the time is the warm-up. Each
+// measure is flat if its median over the last third is not above that over the second
+// third by more than its bound (soakMeasures), and the command fails if one is not, or
+// if anything was not answered as it should. The database grows with its history: that
+// is told in bytes a message.
+//
 // # Goroutines
 //
 // A fleet has one goroutine a socket, which reads; fleet.close ends them and
 // waits. Messages are sent by the goroutine that called measure, in order; another
-// tells of the progress, and measure waits for it. A server process has one
+// tells of the progress, and measure waits for it. A soak has one goroutine for each
+// kind of work, and waits for them all. A server process has one
 // goroutine that waits for its end; its stop waits for that. The baseline has one
 // goroutine a socket, and serveBaseline waits for them.
 //

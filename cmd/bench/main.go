@@ -20,6 +20,7 @@ const usage = `usage:
   bench start     a start with many rooms on disk: time and memory
   bench all       all of these in turn
   bench history   pages of a room with a long history: time of each
+  bench soak      everything at once, for long: whether memory, descriptors and goroutines stay what they are
   bench baseline  the plain WebSocket chat server that is measured beside the chat
 each measures the server at --url, or starts servers for it, and shows its flags with --help`
 
@@ -87,6 +88,8 @@ func parseBench(command string, args []string, stderr io.Writer) (bench, error) 
 		return parseHistory(args, stderr)
 	case "all":
 		return parseAll(args, stderr)
+	case "soak":
+		return parseSoak(args, stderr)
 	}
 	return nil, fmt.Errorf("unknown command %q\n%s", command, usage)
 }
@@ -105,5 +108,11 @@ func perform(ctx context.Context, b bench, stdout, progress io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	return show(stdout, o.json, r)
+	if err := show(stdout, o.json, r); err != nil {
+		return err
+	}
+	if judged, ok := r.(interface{ failed() error }); ok {
+		return judged.failed()
+	}
+	return nil
 }

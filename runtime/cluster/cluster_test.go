@@ -3,9 +3,13 @@ package cluster_test
 import (
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"chat.example.com.ai/runtime/cluster"
 	"chat.example.com.ai/runtime/key"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestEveryObjectLivesHere(t *testing.T) {
 	l := cluster.NewLocal(7)

@@ -53,14 +53,14 @@ var paramNameRE = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 // ParsePattern reads a pattern. A leading slash may be left out. The error says
 // what is wrong and doesn't name the pattern.
 func ParsePattern(path string) (*Pattern, error) {
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path
+	}
 	if len(path) > maxPattern {
 		return nil, fmt.Errorf("a path is at most %d bytes long", maxPattern)
 	}
 	if !utf8.ValidString(path) || strings.ContainsAny(path, "?#") && !onlyOptional(path) {
 		return nil, fmt.Errorf("a path has no query and no fragment")
-	}
-	if !strings.HasPrefix(path, "/") {
-		path = "/" + path
 	}
 	texts, err := splitPattern(path[1:])
 	if err != nil {
@@ -122,13 +122,15 @@ func onlyOptional(path string) bool {
 	return true
 }
 
-// splitPattern splits at the slashes that are not within braces.
+// splitPattern splits at the slashes that are not within the braces of a parameter.
 func splitPattern(s string) (parts []string, err error) {
 	depth, start := 0, 0
 	for i := 0; i < len(s); i++ {
 		switch s[i] {
 		case '{':
-			depth++
+			if s[start] == ':' {
+				depth++
+			}
 		case '}':
 			if depth > 0 {
 				depth--

@@ -217,9 +217,9 @@ func must(err error) {
 // stringOf returns the text of a string value. Unlike Export it doesn't run the
 // getters of an object.
 func stringOf(v goja.Value) (string, bool) {
-	if _, isObject := v.(*goja.Object); isObject || v == nil {
+	s, ok := v.(goja.String)
+	if !ok {
 		return "", false
 	}
-	s, ok := v.Export().(string)
-	return s, ok
+	return s.String(), true
 }

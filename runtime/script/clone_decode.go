@@ -47,14 +47,21 @@ func (vm *VM) decodeInto(data []byte, o *goja.Object) error {
 	return nil
 }
 
+// isTag reports whether the first key of an object says what the object stands for.
+func isTag(key string) bool {
+	switch key {
+	case "$date", "$undefined", "$number", "$bigint", "$bytes", "$map", "$set", "$error", "$regexp", "$object":
+		return true
+	}
+	return false
+}
+
 // tagged reads a tagged value from its first key on, or returns nil, without
 // having moved, if the key isn't a tag.
 func (r *jsonReader) tagged() goja.Value {
 	start := r.pos
 	tag, _ := r.rawString()
-	switch tag {
-	case "$date", "$undefined", "$number", "$bigint", "$bytes", "$map", "$set", "$error", "$regexp", "$object":
-	default:
+	if !isTag(tag) {
 		r.pos = start
 		return nil
 	}
@@ -101,7 +108,7 @@ func (r *jsonReader) untag(tag string) goja.Value {
 			return goja.PositiveInf()
 		case "-Infinity":
 			return goja.NegativeInf()
-		case "-0":
+		case "-0": // in what earlier versions have stored
 			return vm.rt.ToValue(math.Copysign(0, -1))
 		}
 	case tag == "$bigint" && kind == stringKind:

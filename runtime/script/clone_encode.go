@@ -16,13 +16,13 @@ import (
 //
 //	{"$date":ms}                           Date; null if it is invalid
 //	{"$undefined":1}                       undefined, where it isn't a property of a plain object
-//	{"$number":"NaN"}                      also Infinity, -Infinity, -0
+//	{"$number":"NaN"}                      also Infinity, -Infinity
 //	{"$bigint":"123"}                      BigInt
 //	{"$bytes":"base64","type":"DataView"}  ArrayBuffer, or the part of it that a view shows
 //	{"$map":[[k,v]]}  {"$set":[v]}         Map, Set
 //	{"$error":{"name","message","stack"}}  Error
 //	{"$regexp":["source","flags"]}         RegExp
-//	{"$object":{...}}                      a plain object whose first key begins with $
+//	{"$object":{...}}                      a plain object whose first key is one of these
 //
 // Number, String and Boolean objects become primitives. An object that is there
 // twice becomes two. Lone surrogates in strings survive, as \u escapes; in names
@@ -174,7 +174,7 @@ func (w *encoder) number(v goja.Value) {
 	f := v.ToFloat()
 	switch {
 	case f == 0: // zero is an integer, so this is -0
-		w.out = append(w.out, `{"$number":"-0"}`...)
+		w.out = append(w.out, "-0.0"...)
 	case goja.IsNaN(v) || goja.IsInfinity(v):
 		w.out = append(w.out, `{"$number":"`...)
 		w.out = append(w.out, v.String()...)
@@ -268,7 +268,7 @@ func (w *encoder) fields(o *goja.Object) {
 		}
 		if !first {
 			w.out = append(w.out, ',')
-		} else if key != "" && key[0] == '$' {
+		} else if isTag(key) {
 			w.out = append(w.out, `"$object":{`...)
 			escaped = true
 		}

@@ -76,7 +76,7 @@ func TestEncode(t *testing.T) {
 		{`[undefined, , 1]`, `[{"$undefined":1},{"$undefined":1},1]`, `v.length === 3 && v[0] === undefined`},
 		{`({a: undefined, b: 1})`, `{"b":1}`, `!("a" in v)`},
 		{`[1, 1.5, -1, 1e300, 123456789012]`, `[1,1.5,-1,1e+300,123456789012]`, `v[3] === 1e300`},
-		{`[NaN, Infinity, -Infinity, -0]`, `[{"$number":"NaN"},{"$number":"Infinity"},{"$number":"-Infinity"},{"$number":"-0"}]`, `isNaN(v[0]) && v[1] === Infinity && v[2] === -Infinity && Object.is(v[3], -0)`},
+		{`[NaN, Infinity, -Infinity, -0]`, `[{"$number":"NaN"},{"$number":"Infinity"},{"$number":"-Infinity"},-0.0]`, `isNaN(v[0]) && v[1] === Infinity && v[2] === -Infinity && Object.is(v[3], -0)`},
 		{`123456789012345678901234567890n`, `{"$bigint":"123456789012345678901234567890"}`, `v === 123456789012345678901234567890n`},
 		{`-5n`, `{"$bigint":"-5"}`, `v === -5n`},
 		{`"é😀\u2028"`, "\"é😀\u2028\"", `v === "é😀\u2028"`},
@@ -99,7 +99,7 @@ func TestEncode(t *testing.T) {
 		{`new Number(5)`, `5`, `v === 5`},
 		{`Object(5n)`, `{"$bigint":"5"}`, `v === 5n`},
 		{`({$date: 5})`, `{"$object":{"$date":5}}`, `!(v instanceof Date) && v.$date === 5`},
-		{`({$id: "x", a: 1})`, `{"$object":{"$id":"x","a":1}}`, `v.$id === "x" && v.a === 1`},
+		{`({$id: "x", a: 1})`, `{"$id":"x","a":1}`, `v.$id === "x" && v.a === 1`},
 		{`({$object: {$object: {$date: 1}}})`, ``, `v.$object.$object.$date === 1`},
 		{`({a: undefined, $date: 1})`, `{"$object":{"$date":1}}`, `v.$date === 1`},
 		{`({a: 1, $date: 1})`, `{"a":1,"$date":1}`, `v.$date === 1`},
@@ -211,12 +211,12 @@ func TestFields(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, s := range []string{`{"$map":[[1,{"$set":[]}]]}`, `{"$bytes":"AQ==","type":"DataView"}`, `{"$error":{"name":"TypeError","message":"x"}}`, `{"$regexp":["a","g"]}`, `{"$object":{"$date":1}}`, `{"$bigint":"12"}`, `[1,-0.5e3,"\ud800\u0041",null,{"$number":"NaN"}]`, chatMessage} {
+	for _, s := range []string{`{"$map":[[1,{"$set":[]}]]}`, `{"$bytes":"AQ==","type":"DataView"}`, `{"$error":{"name":"TypeError","message":"x"}}`, `{"$regexp":["a","g"]}`, `{"$object":{"$date":1}}`, `{"$bigint":"12"}`, `[{"$number":"-0"},1,-0.5e3,"\ud800\u0041",null,{"$number":"NaN"}]`, chatMessage} {
 		f.Add([]byte(s))
 	}
 	vm := newTestVM(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		v, err := vm.decode(data)
+		v, err := decodeBounded(t, vm, data)
 		if err != nil {
 			return
 		}

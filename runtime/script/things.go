@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/dop251/goja"
 
@@ -342,17 +344,48 @@ func (vm *VM) conditions(what string, v goja.Value) []store.Cond {
 
 // operand is a value that rows can be compared with.
 func (vm *VM) operand(what, field string, v goja.Value) any {
-	if goja.IsNull(v) {
+	switch kindOf(v) {
+	case nullKind:
 		return nil
-	}
-	switch x := v.Export().(type) {
-	case string, bool, float64, time.Time:
-		return x
-	case int64:
-		return float64(x)
+	case boolKind:
+		return v.ToBoolean()
+	case intKind, floatKind:
+		return v.ToFloat()
+	case stringKind:
+		return wtf8(v.(goja.String))
+	case objectKind:
+		if t, ok := v.Export().(time.Time); ok {
+			return t
+		}
 	}
 	vm.throwType("%s: where.%s: %s cannot be compared: use a string, a number, a boolean, null or a Date", what, field, vm.describe(v))
 	return nil
+}
+
+// wtf8 is a string as it is found in a row: half a surrogate pair is encoded on its
+// own there, where UTF-8 has a replacement character.
+func wtf8(s goja.String) string {
+	text := s.String()
+	if !strings.ContainsRune(text, utf8.RuneError) {
+		return text
+	}
+	out := make([]byte, 0, len(text))
+	for i := 0; i < s.Length(); i++ {
+		c := s.CharAt(i)
+		if utf16.IsSurrogate(rune(c)) {
+			if i+1 < s.Length() {
+				if r := utf16.DecodeRune(rune(c), rune(s.CharAt(i+1))); r != utf8.RuneError {
+					out = utf8.AppendRune(out, r)
+					i++
+					continue
+				}
+			}
+			out = append(out, 0xE0|byte(c>>12), 0x80|byte(c>>6&0x3F), 0x80|byte(c&0x3F))
+			continue
+		}
+		out = utf8.AppendRune(out, rune(c))
+	}
+	return string(out)
 }
 
 func isDate(o *goja.Object) bool { return o.ClassName() == "Date" }

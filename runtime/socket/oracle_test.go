@@ -241,11 +241,18 @@ func (o *courseOwner) Message(s *Socket, text bool, data []byte) {
 
 func (o *courseOwner) Closed(*Socket, uint16, string, bool) {}
 
-// FuzzConnection compares what a real connection does with the oracle.
+// FuzzConnection compares what a real connection does with the oracle: one that is
+// parked, and one that has a goroutine, as where its descriptor is hidden.
 func FuzzConnection(f *testing.F) {
-	seeds(func(stream, cuts []byte) { f.Add(stream, cuts) })
-	site := newSite(f, Config{MaxMessage: fuzzMax}, nil)
-	f.Fuzz(func(t *testing.T, stream, cuts []byte) {
+	seeds(func(stream, cuts []byte) {
+		f.Add(stream, cuts, false)
+		f.Add(stream, cuts, true)
+	})
+	sites := map[bool]*site{false: newSite(f, Config{MaxMessage: fuzzMax}, nil), true: unstartedSite(f, Config{MaxMessage: fuzzMax}, nil)}
+	sites[true].Listener = hidingListener{sites[true].Listener}
+	sites[true].Start()
+	f.Fuzz(func(t *testing.T, stream, cuts []byte, attended bool) {
+		site := sites[attended]
 		if unreadableIn(stream) || len(stream) > 4<<10 {
 			t.Skip()
 		}
@@ -253,7 +260,10 @@ func FuzzConnection(f *testing.F) {
 		if len(want.messages) > cap(site.owner.told)/2 {
 			t.Skip()
 		}
-		p, _ := site.dial(t)
+		p, socket := site.dial(t)
+		if attended && socket.line == nil {
+			t.Fatal("the socket is parked")
+		}
 		for _, piece := range pieces(stream, cuts) {
 			if _, err := p.Write(piece); err != nil {
 				break // it has ended already
@@ -314,4 +324,19 @@ func FuzzConnection(f *testing.F) {
 			t.Fatalf("stream %q cut %v\n got %+v\nwant %+v", stream, cuts, got, want)
 		}
 	})
+}
+
+// hidingListener hides the descriptors of its connections.
+type hidingListener struct{ net.Listener }
+
+type hiddenConn struct{ net.Conn }
+
+func (c hiddenConn) CloseWrite() error { return c.Conn.(*net.TCPConn).CloseWrite() }
+
+func (l hidingListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return hiddenConn{conn}, nil
 }
