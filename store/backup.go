@@ -182,8 +182,8 @@ func copyPages(ctx context.Context, conn any, target string, to *os.File) error 
 // quick and thorough are how closely a database is examined: whether its pages hold
 // together, or its indexes too.
 const (
-	quick    sqlText = "SELECT * FROM pragma_quick_check(1)"
-	thorough sqlText = "SELECT * FROM pragma_integrity_check(1)"
+	quick    sqlText = "PRAGMA quick_check(1)"
+	thorough sqlText = "PRAGMA integrity_check(1)"
 )
 
 // examine checks that a file, which nobody else has open, is a sound database of ours

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// maxProblems is how many a check lists: enough to see what kind of damage it is.
-const maxProblems = 20
+// allProblems lists what is damaged, up to 20: enough to see what kind of damage it is.
+const allProblems sqlText = "PRAGMA integrity_check(20)"
 
 // Check reads all of a database, with its log, and lists what is damaged: rows that
 // cannot be read or are not where they belong, indexes that do not match their table.
@@ -35,15 +35,14 @@ func Check(ctx context.Context, folder string) (problems []string, err error) {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return integrity(ctx, db, maxProblems)
+	return integrity(ctx, db, allProblems)
 }
 
-// integrity has SQLite look through the whole database, and lists up to so many
-// problems.
+// integrity has SQLite look through the whole database, and lists the problems.
 func integrity(ctx context.Context, db interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}, most int) (problems []string, err error) {
-	rows, err := db.QueryContext(ctx, "SELECT * FROM pragma_integrity_check(?)", most)
+}, how sqlText) (problems []string, err error) {
+	rows, err := db.QueryContext(ctx, string(how))
 	if err == nil {
 		defer rows.Close()
 		for rows.Next() {
@@ -80,7 +79,7 @@ func (s *Store) checkSmall(ctx context.Context, path string) error {
 	if file.Size() > s.opts.CheckUpTo {
 		return nil
 	}
-	problems, err := integrity(ctx, s.conn, 1)
+	problems, err := integrity(ctx, s.conn, thorough)
 	if err != nil {
 		return err
 	}
