@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -166,5 +167,34 @@ func BenchmarkWriteSealSettle(b *testing.B) {
 	for b.Loop() {
 		v.Write(PutThing{Thing: t})
 		v.Settled(v.Seal())
+	}
+}
+
+// BenchmarkCheck looks through a database of about a megabyte, again and again.
+func BenchmarkCheck(b *testing.B) {
+	folder := b.TempDir()
+	s, err := Open(context.Background(), Options{Folder: folder})
+	if err != nil {
+		b.Fatal(err)
+	}
+	v := s.View(general, s.Epoch())
+	for n := range 4000 {
+		v.Write(PutThing{Thing: message(n, fmt.Sprintf(`{"room":"general","author":"ann","content":"this is message %d of the room","sent":{"$date":%d}}`, n, n)), Insert: true})
+	}
+	if err := s.CommitWait(context.Background(), v.Seal()); err != nil {
+		b.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	file, err := os.Stat(filepath.Join(folder, "chat.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(file.Size())
+	for b.Loop() {
+		if problems, err := Check(context.Background(), folder); len(problems) > 0 || err != nil {
+			b.Fatal(problems, err)
+		}
 	}
 }

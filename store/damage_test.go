@@ -175,7 +175,7 @@ func TestDamageInALargeDatabaseIsToldWhereItIsRead(t *testing.T) {
 	if problems, err := Check(context.Background(), folder); len(problems) == 0 || err != nil {
 		t.Errorf("a check: %q, %v", problems, err)
 	}
-	s, err = Open(context.Background(), Options{Folder: folder, CheckUpTo: 1})
+	s, err = Open(context.Background(), Options{Folder: folder, CheckUpTo: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

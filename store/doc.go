@@ -40,6 +40,13 @@
 // wait for the disk (Batch.Bytes is there for that), the dispatcher by the
 // deliveries that it has under way.
 //
+// # Damage
+//
+// Open refuses a log from which synced commits are missing (wal.go), and looks through
+// databases up to Options.CheckUpTo (check.go). Errors of SQLite that tell of the disk or
+// of the file wrap ErrDisk or ErrCorrupt. An outage of the disk is logged here, once for
+// all that it costs.
+//
 // # Indexes of fields
 //
 // A field that a part declares in indexes gets rows of its own when it is first

@@ -48,9 +48,9 @@ const (
 	// their last state is copied: at SQLite's 1000 that took a fifth of the writer's
 	// time. A longer log would be a longer pause each time.
 	checkpointPages = 4000
-	// defaultCheckUpTo is the size of a database that is looked through at the start,
-	// at 8 ms a MiB: half a second at most.
-	defaultCheckUpTo = 64 << 20
+	// DefaultCheckUpTo is the size of a database that is looked through at the start,
+	// at 8 to 18 ms a MiB (BenchmarkCheck): about half a second at most.
+	DefaultCheckUpTo = 32 << 20
 	// walKeepBytes is what the log is cut back to after a big transaction.
 	walKeepBytes = 64 << 20
 )
@@ -81,7 +81,7 @@ type Options struct {
 	// wait of the first for the last within some 15 ms.
 	MaxGroup int
 	// CheckUpTo is the size in bytes up to which a database is looked through for
-	// damage when it is opened; default 64 MiB. Check does it for others.
+	// damage when it is opened, DefaultCheckUpTo if 0; none is if it is negative.
 	CheckUpTo int64
 }
 
@@ -132,7 +132,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	opts.CheckUpTo = cmp.Or(opts.CheckUpTo, defaultCheckUpTo)
+	opts.CheckUpTo = cmp.Or(opts.CheckUpTo, DefaultCheckUpTo)
 	opts.MaxGroup = cmp.Or(max(opts.MaxGroup, 0), defaultMaxGroup)
 	s := &Store{
 		opts:    opts,

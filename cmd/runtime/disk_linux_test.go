@@ -273,3 +273,42 @@ func TestASlowDisk(t *testing.T) {
 	end()
 	p.historyOf("general", messages)
 }
+
+// A start on a disk that takes nothing is refused, and tells why.
+func TestAStartOnADiskThatTakesNothing(t *testing.T) {
+	t.Run("full", func(t *testing.T) {
+		disk := newSmallDisk(t, "1m")
+		o := programOptions{data: disk.folder, under: disk.under, scripts: shippedWith(t, nil)}
+		disk.fill()
+		refuses(t, o, disk.folder, "database or disk is full")
+		disk.free()
+		p := start(t, o)
+		p.join("general", "ann").say("hello")
+		p.historyOf("general", 1)
+		p.stop()
+		disk.fill()
+		refuses(t, o, disk.folder, "disk")
+		disk.free()
+		start(t, o).historyOf("general", 1)
+	})
+	t.Run("read-only", func(t *testing.T) {
+		disk := newSmallDisk(t, "1m")
+		o := programOptions{data: disk.folder, under: disk.under, scripts: shippedWith(t, nil)}
+		p := start(t, o)
+		p.join("general", "ann").say("hello")
+		p.historyOf("general", 1)
+		p.stop()
+		disk.remount("ro")
+		refuses(t, o, disk.folder, "read-only")
+		disk.remount("rw")
+		start(t, o).historyOf("general", 1)
+	})
+}
+
+func (d *smallDisk) remount(how string) {
+	d.t.Helper()
+	command := append(d.under[1:len(d.under):len(d.under)], "mount", "-o", "remount,"+how, d.folder)
+	if out, err := exec.Command(d.under[0], command...).CombinedOutput(); err != nil {
+		d.t.Fatalf("%v: %s", err, out)
+	}
+}

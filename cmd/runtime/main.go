@@ -20,6 +20,7 @@ import (
 	"chat.example.com.ai/runtime/object"
 	"chat.example.com.ai/runtime/script"
 	"chat.example.com.ai/runtime/socket"
+	"chat.example.com.ai/store"
 )
 
 func main() {
@@ -36,6 +37,7 @@ type options struct {
 	addr           string
 	scripts        string
 	data           string
+	checkUpTo      int
 	hibernateAfter time.Duration
 	maxAwake       int
 	turnTimeout    time.Duration
@@ -60,6 +62,7 @@ func parseOptions(args []string, getenv func(string) string, help io.Writer) (op
 	fs.StringVar(&o.scripts, "scripts", "./scripts", "folder of the scripts")
 	fs.BoolVar(&o.watch, "watch", true, "whether scripts are reloaded when they change; a SIGHUP reloads them in any case")
 	fs.StringVar(&o.data, "data", "./data", "folder of the data")
+	fs.IntVar(&o.checkUpTo, "check-up-to", store.DefaultCheckUpTo>>20, "MiB of a database that is looked through for damage at the start; 0 is none")
 	fs.DurationVar(&o.hibernateAfter, "hibernate-after", object.DefaultHibernateAfter, "how long an idle object keeps its virtual machine")
 	fs.IntVar(&o.maxAwake, "max-awake", object.DefaultMaxAwake, "how many objects are awake at a time, as a target; 0 is any number")
 	fs.DurationVar(&o.turnTimeout, "turn-timeout", script.DefaultTurnTimeout, "how long a script may run at a time")
@@ -115,6 +118,8 @@ func parseOptions(args []string, getenv func(string) string, help io.Writer) (op
 		err = fmt.Errorf("--max-awake %d: must be 0 or greater", o.maxAwake)
 	case o.messageRate < 0 || o.messageBurst < 1 || o.addresses.Handshakes < 0 || o.addresses.Sockets < 0 || o.addresses.Names < 0:
 		err = errors.New("limits must be 0 or greater (--message-burst: 1 or greater)")
+	case o.checkUpTo < 0:
+		err = fmt.Errorf("--check-up-to %d: must be 0 or greater", o.checkUpTo)
 	case o.turnTimeout <= 0, o.hibernateAfter <= 0, o.pingInterval < 0:
 		err = errors.New("durations must be greater than 0 (--ping-interval: or 0)")
 	}

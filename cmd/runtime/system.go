@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -89,7 +90,9 @@ func start(ctx context.Context, o options, log *slog.Logger, frames io.Writer) (
 		return nil, scriptsError(o.scripts, err)
 	}
 	metrics := api.NewMetrics()
-	s.store, err = store.Open(ctx, store.Options{Folder: o.data, Log: log, ObserveCommit: metrics.Commit})
+	s.store, err = store.Open(ctx, store.Options{
+		Folder: o.data, Log: log, ObserveCommit: metrics.Commit, CheckUpTo: cmp.Or(int64(o.checkUpTo)<<20, -1),
+	})
 	if errors.Is(err, store.ErrLocked) {
 		return nil, inUse(o.data)
 	} else if errors.Is(err, store.ErrCorrupt) {
