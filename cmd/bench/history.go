@@ -79,6 +79,7 @@ type historyResult struct {
 	P50   float64 `json:"p50_ms"`
 	P99   float64 `json:"p99_ms"`
 	Max   float64 `json:"max_ms"`
+	CPU   float64 `json:"cpu_ms"` // processor time of the server for a page
 }
 
 func (o historyOptions) measure(ctx context.Context, p *programs, progress io.Writer) (report, error) {
@@ -140,6 +141,10 @@ func (o historyOptions) fill(ctx context.Context, p *programs, data string, prog
 func (o historyOptions) walk(ctx context.Context, pages *pager, r *historyReport, progress io.Writer) (places []string, err error) {
 	var took histogram
 	var read atomic.Int64
+	before, err := pages.target.cpuTime()
+	if err != nil {
+		return nil, err
+	}
 	stopProgress := tell(progress, func() string { return fmt.Sprintf("reading messages: %d of %d", read.Load(), o.messages) })
 	defer stopProgress()
 	last := ""
@@ -163,13 +168,16 @@ func (o historyOptions) walk(ctx context.Context, pages *pager, r *historyReport
 	if n := read.Load(); n != int64(o.messages) {
 		return nil, fmt.Errorf("the history has %d messages, not %d", n, o.messages)
 	}
-	r.add("all, in turn", &took)
-	return append(places, last), nil
+	return append(places, last), r.add("all, in turn", &took, pages.target, before)
 }
 
 // jump reads pages of one kind at random places.
 func (o historyOptions) jump(ctx context.Context, pages *pager, r *historyReport, kind string, places []string) error {
 	var took histogram
+	before, err := pages.target.cpuTime()
+	if err != nil {
+		return err
+	}
 	for range o.pages {
 		query := ""
 		if kind != "newest" {
@@ -179,26 +187,30 @@ func (o historyOptions) jump(ctx context.Context, pages *pager, r *historyReport
 			return err
 		}
 	}
-	r.add(kind, &took)
-	return nil
+	return r.add(kind, &took, pages.target, before)
 }
 
-func (r *historyReport) add(kind string, took *histogram) {
+// add notes pages of a kind; before is the processor time of the server before them.
+func (r *historyReport) add(kind string, took *histogram, t target, before time.Duration) error {
+	used, err := t.cpuTime()
+	pages := int(took.total.Load())
 	r.Results = append(r.Results, historyResult{
-		Kind: kind, Pages: int(took.total.Load()),
+		Kind: kind, Pages: pages,
 		P50: milliseconds(took.percentile(0.5)), P99: milliseconds(took.percentile(0.99)), Max: milliseconds(took.max()),
+		CPU: milliseconds(used-before) / float64(pages),
 	})
+	return err
 }
 
 // pager asks a server over one connection.
 type pager struct {
-	addr      string
+	target    target
 	transport *http.Transport
 	client    http.Client
 }
 
 func newPager(t target) *pager {
-	p := &pager{addr: t.addr, transport: &http.Transport{}}
+	p := &pager{target: t, transport: &http.Transport{}}
 	p.client = http.Client{Transport: p.transport, Timeout: requestTimeout}
 	return p
 }
@@ -228,7 +240,7 @@ func (p *pager) page(ctx context.Context, query string, took *histogram) (ids []
 
 // do makes a request, which must be answered with 200, and returns the answer.
 func (p *pager) do(ctx context.Context, method, path string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, "http://"+p.addr+path, nil)
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+p.target.addr+path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -251,5 +263,6 @@ func (r *historyReport) print(w io.Writer) error {
 		figure("p50, ms", "%.2f", func(r *historyResult) float64 { return r.P50 }),
 		figure("p99, ms", "%.2f", func(r *historyResult) float64 { return r.P99 }),
 		figure("at most, ms", "%.2f", func(r *historyResult) float64 { return r.Max }),
+		figure("server's processor time, ms", "%.2f", func(r *historyResult) float64 { return r.CPU }),
 	})
 }
