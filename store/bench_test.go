@@ -3,6 +3,9 @@ package store
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -100,4 +103,48 @@ func BenchmarkWriteSealSettle(b *testing.B) {
 		v.Write(PutThing{Thing: t})
 		v.Settled(v.Seal())
 	}
+}
+
+// Commits one after another, alone and while backups are made without a pause.
+func BenchmarkCommitWhileABackupIsMade(b *testing.B) {
+	folder := b.TempDir()
+	s := openStore(b, Options{Folder: folder})
+	v := s.View(general, s.Epoch())
+	text := `{"text":"` + strings.Repeat("x", 1000) + `"}`
+	const size = 64 // MiB
+	for n := range size {
+		for i := range 1000 {
+			v.Write(PutThing{Thing: message(n*1000+i, text), Insert: true})
+		}
+		save(b, v)
+	}
+	n := size * 1000
+	commits := func(b *testing.B) {
+		took := make([]time.Duration, 0, b.N)
+		for range b.N {
+			n++
+			began := time.Now()
+			save(b, v, PutThing{Thing: message(n, text), Insert: true})
+			took = append(took, time.Since(began))
+		}
+		slices.Sort(took)
+		b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+	}
+	b.Run("alone", commits)
+	b.Run("backup", func(b *testing.B) {
+		ctx, cancel := context.WithCancel(b.Context())
+		done, file := make(chan int), filepath.Join(b.TempDir(), "backup")
+		go func() {
+			made := 0
+			for ; ctx.Err() == nil; made++ {
+				if _, err := Backup(ctx, BackupOptions{Folder: folder, File: file, Replace: true}); err != nil && ctx.Err() == nil {
+					b.Error(err)
+				}
+			}
+			done <- made
+		}()
+		commits(b)
+		cancel()
+		b.ReportMetric(float64(<-done), "backups")
+	})
 }
