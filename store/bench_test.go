@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -187,7 +188,7 @@ func BenchmarkCheck(b *testing.B) {
 	if err := s.Close(); err != nil {
 		b.Fatal(err)
 	}
-	file, err := os.Stat(filepath.Join(folder, "chat.db"))
+	file, err := os.Stat(filepath.Join(folder, FileName))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -197,4 +198,48 @@ func BenchmarkCheck(b *testing.B) {
 			b.Fatal(problems, err)
 		}
 	}
+}
+
+// Commits one after another, alone and while backups are made without a pause.
+func BenchmarkCommitWhileABackupIsMade(b *testing.B) {
+	folder := b.TempDir()
+	s := openStore(b, Options{Folder: folder})
+	v := s.View(general, s.Epoch())
+	text := `{"text":"` + strings.Repeat("x", 1000) + `"}`
+	const size = 64 // MiB
+	for n := range size {
+		for i := range 1000 {
+			v.Write(PutThing{Thing: message(n*1000+i, text), Insert: true})
+		}
+		save(b, v)
+	}
+	n := size * 1000
+	commits := func(b *testing.B) {
+		took := make([]time.Duration, 0, b.N)
+		for range b.N {
+			n++
+			began := time.Now()
+			save(b, v, PutThing{Thing: message(n, text), Insert: true})
+			took = append(took, time.Since(began))
+		}
+		slices.Sort(took)
+		b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+	}
+	b.Run("alone", commits)
+	b.Run("backup", func(b *testing.B) {
+		ctx, cancel := context.WithCancel(b.Context())
+		done, file := make(chan int), filepath.Join(b.TempDir(), "backup")
+		go func() {
+			made := 0
+			for ; ctx.Err() == nil; made++ {
+				if _, err := Backup(ctx, BackupOptions{Folder: folder, File: file, Replace: true}); err != nil && ctx.Err() == nil {
+					b.Error(err)
+				}
+			}
+			done <- made
+		}()
+		commits(b)
+		cancel()
+		b.ReportMetric(float64(<-done), "backups")
+	})
 }
