@@ -298,12 +298,22 @@ declare module 'dotdo' {
     readonly [verb: string]: OnVerb
   }
 
-  /** Adds a handler. It runs as a turn of its own, and again if it throws. */
+  /**
+   * Adds a handler. It runs as a turn of its own, and again after a growing delay if
+   * it fails. Calls that it makes and doesn't await are stored when it ends, and each
+   * is tried again by itself.
+   */
   export type OnVerb = <T = any>(handler: (event: Event<T>) => unknown, options?: HandlerOptions) => void
 
   export interface HandlerOptions {
-    /** What the handler is known by. Without it, by its file and event. */
+    /** What the handler is known by, in 256 bytes. Without it, by its file and event. */
     name?: string
+    /**
+     * How often an event is tried again after a first attempt that failed: a whole
+     * number from 0 to 100, or 5. So are the calls that the handler doesn't await.
+     * What has failed once more than that is a dead letter.
+     */
+    maxRetries?: number
   }
 
   export interface Event<T = any> {
@@ -330,8 +340,10 @@ declare module 'dotdo' {
   export type EveryHandler = (run: Run) => unknown
 
   export interface EveryOptions {
-    /** What the handler is known by. Without it, by its file and its times. */
+    /** What the handler is known by, in 256 bytes. Without it, by its file and its times. */
     name?: string
+    /** How often a run is tried again after a first attempt that failed: from 0 to 100, or 5. */
+    maxRetries?: number
   }
 
   /** One run of an $.every. */

@@ -37,6 +37,10 @@ $.on.message.sent(() => {})
 $.on.Message.sent()
 // @ts-expect-error
 $.on.Message.sent(() => {}, { retries: 3 })
+// @ts-expect-error
+$.on.Message.sent(() => {}, { maxRetries: '3' })
+// @ts-expect-error
+$.every.day(() => {}, { maxRetries: true })
 // @ts-expect-error an event has no message
 $.on.Message.sent((event) => event.message)
 // @ts-expect-error a Message has no text

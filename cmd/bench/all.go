@@ -13,6 +13,7 @@ type allOptions struct {
 	idle          idleOptions
 	fanout, rooms loadOptions
 	wake          wakeOptions
+	events        eventsOptions
 	start         startOptions
 }
 
@@ -30,23 +31,25 @@ func parseAll(args []string, output io.Writer) (o allOptions, err error) {
 	if err := o.check(); err != nil {
 		return o, err
 	}
-	var errs [5]error
+	var errs [6]error
 	o.idle, errs[0] = parseIdle(nil, output)
 	o.fanout, errs[1] = parseFanout(nil, output)
 	o.rooms, errs[2] = parseRooms(nil, output)
 	o.wake, errs[3] = parseWake(nil, output)
-	o.start, errs[4] = parseStart(nil, output)
+	o.events, errs[4] = parseEvents(nil, output)
+	o.start, errs[5] = parseStart(nil, output)
 	o.idle.options, o.fanout.options, o.rooms.options, o.wake.options = o.options, o.options, o.options, o.options
 	return o, errors.Join(errs[:]...)
 }
 
-// allReport is what the all command prints. A running server is not started: then
-// there is no Start.
+// allReport is what the all command prints. A running server has no scripts of the
+// benchmarks: then there are no Events and no Start.
 type allReport struct {
 	Idle   report `json:"idle"`
 	Fanout report `json:"fanout"`
 	Rooms  report `json:"rooms"`
 	Wake   report `json:"wake"`
+	Events report `json:"events,omitempty"`
 	Start  report `json:"start,omitempty"`
 }
 
@@ -62,9 +65,10 @@ func (o allOptions) measure(ctx context.Context, p *programs, progress io.Writer
 		{"fanout", o.fanout, &r.Fanout},
 		{"rooms", o.rooms, &r.Rooms},
 		{"wake", o.wake, &r.Wake},
+		{"events", o.events, &r.Events},
 		{"start", o.start, &r.Start},
 	} {
-		if part.report == &r.Start && p == nil {
+		if (part.report == &r.Events || part.report == &r.Start) && p == nil {
 			continue
 		}
 		fmt.Fprintf(progress, "== %s\n", part.name)
@@ -77,7 +81,7 @@ func (o allOptions) measure(ctx context.Context, p *programs, progress io.Writer
 }
 
 func (r *allReport) print(w io.Writer) error {
-	for i, part := range []report{r.Idle, r.Fanout, r.Rooms, r.Wake, r.Start} {
+	for i, part := range []report{r.Idle, r.Fanout, r.Rooms, r.Wake, r.Events, r.Start} {
 		if part == nil {
 			continue
 		}

@@ -21,6 +21,7 @@ func fewOf(o allOptions) allOptions {
 	o.fanout.Members, o.rooms.Rooms = 5, 3
 	o.wake.rooms, o.wake.waves = 3, 1
 	o.idle.hibernateAfter, o.wake.hibernateAfter = 50*time.Millisecond, 50*time.Millisecond
+	o.events.sources, o.events.rate, o.events.warmUp, o.events.during = 5, 1000, 0, 300*time.Millisecond
 	o.start.rooms, o.start.starts = 5, 1
 	return o
 }
@@ -34,10 +35,11 @@ func TestAllMeasuresEverythingInTurn(t *testing.T) {
 		Idle          idleReport
 		Fanout, Rooms loadReport
 		Wake          wakeReport
+		Events        eventsReport
 		Start         startReport
 	}
 	measureJSON(t, &r, fewOf(o))
-	if len(r.Idle.Results) != 2 || len(r.Fanout.Results) != 2 || len(r.Rooms.Results) != 2 || len(r.Wake.Results) != 2 || len(r.Start.Results) != 2 {
+	if len(r.Idle.Results) != 2 || len(r.Fanout.Results) != 2 || len(r.Rooms.Results) != 2 || len(r.Wake.Results) != 2 || len(r.Events.Results) != 2 || len(r.Start.Results) != 2 {
 		t.Errorf("the report is %+v", r)
 	}
 }

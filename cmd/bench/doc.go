@@ -3,7 +3,7 @@
 // and without storage.
 //
 //	go run ./cmd/bench all                       builds and starts both, and measures everything in turn
-//	go run ./cmd/bench rooms --rounds 3          one command alone: idle, fanout, rooms, wake or start
+//	go run ./cmd/bench rooms --rounds 3          one command alone: idle, fanout, rooms, wake, events or start
 //	go run ./cmd/bench rooms --url ws://localhost:8787 --pid 4711
 //	go run ./cmd/bench soak                      ten minutes of everything at once: does anything grow?
 //	go run ./cmd/bench baseline --addr 127.0.0.1:8788
@@ -36,6 +36,10 @@
 // wake sends each room one message after the server has said that all are asleep,
 // and nothing else wakes them: so each message finds its room asleep. Its times
 // count from the sending, which no server can hold up.
+//
+// events has no load from outside: objects of a script send by timers of their own. An
+// event counts as sent when it is committed, and as handled when its handler's turn is
+// over; what the timers and turns of the sources take is in the processor time.
 //
 // start makes its rooms through the server, by requests to a script: that way they
 // are what rooms are. It is the slow part: two cores make one to two and a half thousand

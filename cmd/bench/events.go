@@ -16,14 +16,19 @@ import (
 const (
 	maxSources    = 100_000
 	maxEach       = 1000
-	sourcesAtOnce = 32 // requests, to begin and to end
+	sourcesAtOnce = 32 // requests that have them begin
+	// sourcesPerSecond is how many are sure to begin within a second.
+	sourcesPerSecond = 500
+	// afterwards is how long sources go on when the measuring has ended, however late it did.
+	afterwards = time.Second
 	// eventsDrain is how long the last events have to reach their handler.
 	eventsDrain = time.Minute
 )
 
 // eventsScript has sources that send events by a timer of their own, so no load
 // from outside is in the figures, and a handler that counts. A source begins at a
-// moment of its own, and does less than it was told where the machine is too slow.
+// moment of its own, makes up for a timer that came late as far as it can, and ends by
+// itself.
 const eventsScript = `import { $, DO } from 'dotdo'
 
 export default DO.extend({
@@ -31,18 +36,17 @@ export default DO.extend({
 
   onRequest() {
     this.app.post('/begin/:source', (c) => {
-      const { each, every, after } = c.req.query()
+      const { each, every, from, until } = c.req.query()
+      let due = +from
+      const wait = () => {
+        if (due < +until) setTimeout(send, Math.max(due - Date.now(), +every / 2))
+      }
       const send = () => {
         for (let i = 0; i < +each; i++) $.send('Tick.sent', { i })
+        due += +every
+        wait()
       }
-      this.first = setTimeout(() => {
-        this.timer = setInterval(send, +every)
-      }, +after)
-      return c.text('ok')
-    })
-    this.app.post('/end/:source', (c) => {
-      clearTimeout(this.first)
-      clearInterval(this.timer)
+      wait()
       return c.text('ok')
     })
   },
@@ -144,12 +148,17 @@ func (o eventsOptions) measure(ctx context.Context, p *programs, progress io.Wri
 func (o eventsOptions) events(ctx context.Context, t target, each int, progress io.Writer) (r eventsResult, err error) {
 	r.Each = each
 	every := float64(o.sources) * float64(each) / o.rate * 1000 // milliseconds between the turns of a source
-	fmt.Fprintf(progress, "%d sources begin, each with %d events in %.0f ms\n", o.sources, each, every)
+	fmt.Fprintf(progress, "%d sources begin, each with %d events in %g ms\n", o.sources, each, every)
+	begin := time.Now().Add(time.Second + time.Duration(o.sources)*time.Second/sourcesPerSecond)
+	from, until := float64(begin.UnixMilli()), begin.Add(o.warmUp+o.during+afterwards).UnixMilli()
 	err = o.post(ctx, t, func(i int) string {
-		return fmt.Sprintf("begin/source-%d?each=%d&every=%.0f&after=%.0f", i, each, every, every*float64(i)/float64(o.sources))
+		return fmt.Sprintf("begin/source-%d?each=%d&every=%g&from=%.0f&until=%d", i, each, every, from+every*float64(i)/float64(o.sources), until)
 	})
+	if err == nil && time.Now().After(begin) {
+		err = errors.New("the machine is too slow: the first sources began before the last ones were told to")
+	}
 	if err == nil {
-		err = wait(ctx, o.warmUp)
+		err = wait(ctx, time.Until(begin)+o.warmUp)
 	}
 	if err != nil {
 		return r, err
@@ -168,7 +177,7 @@ func (o eventsOptions) events(ctx context.Context, t target, each int, progress 
 	r.Seconds = after.at.Sub(before.at).Seconds()
 	r.Sent = (after.sent - before.sent) / r.Seconds
 	r.Handled = (after.handled - before.handled) / r.Seconds
-	r.Waiting = after.sent - after.handled
+	r.Waiting = max(0, after.sent-after.handled) // the two are not of the same moment
 	cpu := (after.cpu - before.cpu).Seconds()
 	r.CPU = cpu / r.Seconds
 	if handled := after.handled - before.handled; handled > 0 {
@@ -176,7 +185,7 @@ func (o eventsOptions) events(ctx context.Context, t target, each int, progress 
 		r.Turns = (after.turns - before.turns) / handled
 	}
 	fmt.Fprintf(progress, "the sources end, and what is on its way arrives\n")
-	if err := o.post(ctx, t, func(i int) string { return fmt.Sprintf("end/source-%d", i) }); err != nil {
+	if err := wait(ctx, afterwards); err != nil {
 		return r, err
 	}
 	limited, cancel := context.WithTimeout(ctx, eventsDrain)

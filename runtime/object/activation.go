@@ -248,8 +248,16 @@ func (act *activation) HandlersOf(eventType string) []script.Handler {
 	return act.object.node.Scripts().HandlersOf(eventType) // those that will take it
 }
 
+// timerWait is how long a timer that is due waits for the disk before it is due again:
+// about the time of a commit or two.
+const timerWait = 10 * time.Millisecond
+
 func (act *activation) StartTimer(id int64, d time.Duration) {
 	act.startTimer(id, d, func(o *Object) {
+		if o.farAhead() { // or timers would fill the memory with what the disk can't take
+			act.StartTimer(id, timerWait)
+			return
+		}
 		o.flush() // what was released doesn't wait for a turn
 		out := act.vm.Timer(id, act.newTask("timer", nil))
 		o.settle(act, out, nil)

@@ -34,6 +34,15 @@
 // From there on they are events. What was missed while the program was down is one
 // run, for the last of the missed times. Times are UTC.
 //
+// # Events
+//
+// Each handler of $.on and $.every has an object of its own, Handler and its name: so
+// none waits for another, whatever file they are in. What the outbox delivers (package
+// event) enters it as events, any number of which may be unsettled at a time; each is a
+// turn whose commit takes the row out of the outbox. A turn that cannot be interrupted
+// counts as a failed attempt of the delivery that is handled, as nothing else would ever
+// end it.
+//
 // # Goroutines
 //
 // An object's goroutine belongs to the Node, which waits for it in Close; it

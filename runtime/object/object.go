@@ -250,6 +250,11 @@ func (o *Object) gated() bool {
 	if o.act.leaving && o.key.Type == script.HandlerNoun {
 		return true // the new scripts are to have what comes by now, and those that go a chance to finish
 	}
+	return o.farAhead()
+}
+
+// farAhead reports whether too much of what the object did waits for the disk.
+func (o *Object) farAhead() bool {
 	return len(o.unreleased) >= maxUnreleased || o.ahead >= maxUnreleasedBytes
 }
 
