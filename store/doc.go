@@ -38,6 +38,12 @@
 // wait for the disk (Batch.Bytes is there for that), the dispatcher by the
 // deliveries that it has under way.
 //
+// # Copies
+//
+// Backup copies the database of a data folder, whether a process has it or not, and
+// Restore puts a copy in place of it, while none has. They need no Store, and one
+// that is open in the same process is not disturbed by a Backup.
+//
 // # Indexes of fields
 //
 // A field that a part declares in indexes gets rows of its own when it is first

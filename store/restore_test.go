@@ -128,7 +128,7 @@ func TestTheEpochGoesOnAfterARestore(t *testing.T) {
 	}
 }
 
-// A database of whom else, or one that is in use, is copied as it is and not changed.
+// A database that is in use is copied as it is, with what is in its log only.
 func TestRestoringFromADatabaseInUse(t *testing.T) {
 	source := t.TempDir()
 	s := openStore(t, Options{Folder: source})
@@ -169,7 +169,7 @@ func TestABackupIsOfOneMoment(t *testing.T) {
 		save(t, v)
 	}
 	write("0")
-	db, conn, err := openSnapshot(t.Context(), filepath.Join(folder, FileName))
+	db, conn, err := openSnapshot(t.Context(), filepath.Join(folder, FileName), false)
 	if err != nil {
 		t.Fatal(err)
 	}
