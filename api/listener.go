@@ -27,8 +27,9 @@ const (
 	// descriptor for its connection, for as long as it takes to detach it.
 	maxUpgrading = 16
 	// ownDescriptors are for the rest: 10 connections to the database with two
-	// files each, the 32 files that the bundler reads at a time, and the lock,
-	// standard streams, pollers, listeners and what they have just accepted.
+	// files each, the 32 files that the bundler reads at a time, 10 for commands on the
+	// program's own socket, and the lock, standard streams, pollers, listeners and what
+	// they have just accepted.
 	ownDescriptors = 80
 	// fetchDescriptors are for the fetches of scripts: each that is under way may
 	// look up a name, or try two addresses at a time, and some connections wait to

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/gofrs/flock"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -26,7 +27,7 @@ var ErrNotOurs = errors.New("it is not a database of this program")
 
 // BackupOptions say what to copy, and where to.
 type BackupOptions struct {
-	Folder string // the data folder; a process may have it open, this one must not
+	Folder string // the data folder; a process may have it open
 	File   string // of the copy
 	// Replace allows a file of that name, which is replaced once the copy is good.
 	Replace bool
@@ -57,7 +58,7 @@ func Backup(ctx context.Context, o BackupOptions) (size int64, err error) {
 			_ = os.Remove(file.Name()) // it has been renamed, or is of no use
 		}
 	}()
-	if err := snapshot(ctx, source, file); err != nil {
+	if err := snapshot(ctx, source, file, false); err != nil {
 		return 0, damage(err)
 	}
 	if err := examine(ctx, file.Name(), quick); err != nil {
@@ -104,11 +105,27 @@ func (o *BackupOptions) check(source string) error {
 	return nil
 }
 
+// checkLogAtRest is checkLog for a database that somebody may have open: then its log
+// is in order as far as they know, and says nothing to anybody else.
+func checkLogAtRest(database string) (err error) {
+	name := filepath.Join(filepath.Dir(database), lockName)
+	if !present(name) { // nobody of ours has been here
+		return checkLog(database)
+	}
+	lock := flock.New(name)
+	got, err := lock.TryLock()
+	if err != nil || !got {
+		return errors.Join(err, lock.Close())
+	}
+	return errors.Join(checkLog(database), lock.Close())
+}
+
 // snapshot copies a database, which others may read and write, into an empty file.
 // The pages are copied as they are, by SQLite's own backup within one read
-// transaction: so it sees one state from end to end, and never begins anew.
-func snapshot(ctx context.Context, source string, to *os.File) (err error) {
-	db, conn, err := openSnapshot(ctx, source)
+// transaction: so it sees one state from end to end, and never begins anew. still says
+// that the database may be one that cannot be written to.
+func snapshot(ctx context.Context, source string, to *os.File, still bool) (err error) {
+	db, conn, err := openSnapshot(ctx, source, still)
 	if err != nil {
 		return err
 	}
@@ -125,7 +142,7 @@ func snapshot(ctx context.Context, source string, to *os.File) (err error) {
 
 // openSnapshot opens a database to read, and begins a read transaction in which it
 // stays as it is. Nothing of it is changed, not even to apply its log.
-func openSnapshot(ctx context.Context, file string) (*sql.DB, *sql.Conn, error) {
+func openSnapshot(ctx context.Context, file string, still bool) (*sql.DB, *sql.Conn, error) {
 	if _, err := os.Stat(file); err != nil {
 		return nil, nil, err
 	}
@@ -151,8 +168,8 @@ func openSnapshot(ctx context.Context, file string) (*sql.DB, *sql.Conn, error) 
 		return nil, nil, errors.Join(err, db.Close())
 	}
 	db, conn, err := open("&mode=ro")
-	if err != nil && ctx.Err() == nil && !present(file+"-wal") {
-		db, conn, err = open("&immutable=1") // where not even the index of a log can be made
+	if err != nil && still && ctx.Err() == nil && !present(file+"-wal") {
+		db, conn, err = open("&immutable=1") // there, not even the index of a log can be made
 	}
 	return db, conn, err
 }

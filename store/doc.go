@@ -47,6 +47,12 @@
 // of the file wrap ErrDisk or ErrCorrupt. An outage of the disk is logged here, once for
 // all that it costs.
 //
+// # Copies
+//
+// Backup copies the database of a data folder, whether a process has it or not, and
+// Restore puts a copy in place of it, while none has. They need no Store, and one
+// that is open in the same process is not disturbed by a Backup.
+//
 // # Indexes of fields
 //
 // A field that a part declares in indexes gets rows of its own when it is first

@@ -36,6 +36,9 @@ func Restore(ctx context.Context, file, folder string) (aside string, err error)
 	if err != nil {
 		return "", err
 	}
+	if _, err := os.Stat(file); err != nil {
+		return "", err
+	}
 	lock, err := lockFolder(folder)
 	if err != nil {
 		return "", err
@@ -54,7 +57,7 @@ func Restore(ctx context.Context, file, folder string) (aside string, err error)
 			_ = os.Remove(fresh.Name())
 		}
 	}()
-	err = damage(snapshot(ctx, file, fresh))
+	err = damage(snapshot(ctx, file, fresh, true))
 	if err == nil {
 		err = examine(ctx, fresh.Name(), thorough)
 	}
@@ -192,7 +195,7 @@ func globAll(folder, pattern string) []string {
 
 // epochOf reads the fencing token of a database; 0 if it has none that can be read.
 func epochOf(ctx context.Context, file string) (epoch uint64) {
-	db, conn, err := openSnapshot(ctx, file)
+	db, conn, err := openSnapshot(ctx, file, true)
 	if err != nil {
 		return 0
 	}

@@ -128,7 +128,7 @@ func TestTheEpochGoesOnAfterARestore(t *testing.T) {
 	}
 }
 
-// A database of whom else, or one that is in use, is copied as it is and not changed.
+// A database that is in use is copied as it is, with what is in its log only.
 func TestRestoringFromADatabaseInUse(t *testing.T) {
 	source := t.TempDir()
 	s := openStore(t, Options{Folder: source})
@@ -169,7 +169,7 @@ func TestABackupIsOfOneMoment(t *testing.T) {
 		save(t, v)
 	}
 	write("0")
-	db, conn, err := openSnapshot(t.Context(), filepath.Join(folder, FileName))
+	db, conn, err := openSnapshot(t.Context(), filepath.Join(folder, FileName), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,4 +214,24 @@ func TestABackupThatIsBrokenOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	has(t, folder, 1)
+}
+
+// A log that has lost what was synced is not copied as a shorter history.
+func TestADamagedLogIsNotCopied(t *testing.T) {
+	folder := killedFolder(t)
+	log := filepath.Join(folder, FileName+"-wal")
+	data, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(log, data[:len(data)-1000], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	backup := filepath.Join(t.TempDir(), "backup")
+	if _, err := Backup(t.Context(), BackupOptions{Folder: folder, File: backup}); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("backup: %v", err)
+	}
+	if _, err := Restore(t.Context(), filepath.Join(folder, FileName), t.TempDir()); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("restore: %v", err)
+	}
 }

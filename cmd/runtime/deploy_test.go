@@ -19,20 +19,6 @@ import (
 // deployed is the folder of what the program is deployed with.
 const deployed = "deploy"
 
-// lookUp finds a program that a test needs, or ends the test.
-func lookUp(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
-	}
-	if os.Getenv("CHAT_REQUIRE_TOOLS") == "1" {
-		t.Fatalf("%s is missing", name)
-	}
-	t.Skipf("%s is not installed", name)
-	return ""
-}
-
 // adapted reads a file of deploy, with replacements; each must be there to replace.
 func adapted(t *testing.T, name string, replace ...string) string {
 	t.Helper()
@@ -64,7 +50,7 @@ func freePort(t *testing.T) string {
 // time-out of a second, and returns its addresses.
 func (p *program) nginx() (plain, secure string, roots *x509.CertPool) {
 	p.t.Helper()
-	path := lookUp(p.t, "nginx")
+	path := needsTool(p.t, "nginx")
 	cert, key, roots := certificate(p.t)
 	plain, secure = "127.0.0.1:"+freePort(p.t), "127.0.0.1:"+freePort(p.t)
 	dir := p.t.TempDir()
@@ -172,7 +158,7 @@ func TestBehindNginx(t *testing.T) {
 }
 
 func TestTheUnitOfSystemd(t *testing.T) {
-	verify := lookUp(t, "systemd-analyze")
+	verify := needsTool(t, "systemd-analyze")
 	unit := filepath.Join(t.TempDir(), "chat.service")
 	if err := os.WriteFile(unit, []byte(adapted(t, "chat.service", "ExecStart=/opt/chat/runtime", "ExecStart="+binary)), 0o644); err != nil {
 		t.Fatal(err)

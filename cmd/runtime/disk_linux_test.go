@@ -28,7 +28,9 @@ type smallDisk struct {
 
 func newSmallDisk(t *testing.T, size string) *smallDisk {
 	t.Helper()
-	needsTools(t, "unshare", "nsenter", "mount")
+	for _, name := range []string{"unshare", "nsenter", "mount"} {
+		needsTool(t, name)
+	}
 	d := &smallDisk{t: t, folder: t.TempDir()}
 	// cat keeps the name space until its input is closed
 	holder := exec.Command("unshare", "--map-root-user", "--mount", "sh", "-c",

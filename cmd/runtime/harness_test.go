@@ -68,6 +68,24 @@ func buildAndRun(m *testing.M) int {
 	return code
 }
 
+// needsTool finds a command of the system's, or skips the test. In CI that is a failure.
+func needsTool(t *testing.T, name string) (path string) {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		missing(t, err.Error())
+	}
+	return path
+}
+
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CHAT_REQUIRE_TOOLS") == "1" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
 // programOptions of a program under test. The flags come after its own.
 type programOptions struct {
 	scripts string // folder; the shipped chat if empty

@@ -18,28 +18,10 @@ import (
 // What anybody sees has been synced before. This is looked for where it happens: in
 // the system calls of the running program.
 
-// needsTools skips a test where a command is missing. In CI that is a failure.
-func needsTools(t *testing.T, names ...string) {
-	t.Helper()
-	for _, name := range names {
-		if _, err := exec.LookPath(name); err != nil {
-			missing(t, err.Error())
-		}
-	}
-}
-
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CHAT_REQUIRE_TOOLS") == "1" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
-}
-
 // needsStrace skips a test where no process may be traced.
 func needsStrace(t *testing.T) {
 	t.Helper()
-	needsTools(t, "strace")
+	needsTool(t, "strace")
 	if out, err := exec.Command("strace", "-f", "-o", os.DevNull, "true").CombinedOutput(); err != nil {
 		missing(t, fmt.Sprintf("strace may not trace here: %v: %s", err, out))
 	}
