@@ -125,6 +125,9 @@ func checkLogAtRest(database string) (err error) {
 // transaction: so it sees one state from end to end, and never begins anew. still says
 // that the database may be one that cannot be written to.
 func snapshot(ctx context.Context, source string, to *os.File, still bool) (err error) {
+	if err := checkLogAtRest(source); err != nil {
+		return err
+	}
 	db, conn, err := openSnapshot(ctx, source, still)
 	if err != nil {
 		return err
