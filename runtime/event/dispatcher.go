@@ -64,6 +64,9 @@ const (
 	maxLanes = 4096
 )
 
+// bounds are those of the numbers above that a test makes smaller.
+type bounds struct{ inFlight, waiting, readBatch, lanes int }
+
 // Deliverer brings deliveries to their targets.
 type Deliverer interface {
 	// Deliver brings one to its target, in order per target, without blocking. done is
@@ -89,6 +92,7 @@ type Dispatcher struct {
 	deliver Deliverer
 	token   uint64
 	log     *slog.Logger
+	bounds  bounds
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -135,13 +139,14 @@ type Stats struct {
 func New(s *store.Store, to Deliverer, token uint64, log *slog.Logger) *Dispatcher {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Dispatcher{store: s, deliver: to, token: token, log: log, ctx: ctx, cancel: cancel,
-		reads: make(chan struct{}, maxReads), lanes: make(map[key.Key]*lane), held: make(map[int64]*attempt)}
+		bounds: bounds{maxInFlight, maxWaiting, readBatch, maxLanes},
+		reads:  make(chan struct{}, maxReads), lanes: make(map[key.Key]*lane), held: make(map[int64]*attempt)}
 }
 
 // Start takes up what an earlier run of the program has left in the outbox. It is
 // called once at most, before anything is committed to the outbox.
 func (d *Dispatcher) Start(ctx context.Context) error {
-	targets, err := d.store.DeliveryTargets(ctx, key.Key{}, readBatch)
+	targets, err := d.store.DeliveryTargets(ctx, key.Key{}, d.bounds.readBatch)
 	if err != nil {
 		return err
 	}
@@ -168,7 +173,7 @@ func (d *Dispatcher) catchUp(targets []key.Key) {
 		last := targets[len(targets)-1]
 		for {
 			var err error
-			if targets, err = d.store.DeliveryTargets(d.ctx, last, readBatch); err == nil {
+			if targets, err = d.store.DeliveryTargets(d.ctx, last, d.bounds.readBatch); err == nil {
 				break
 			}
 			if d.ctx.Err() != nil {
@@ -188,7 +193,7 @@ func (d *Dispatcher) catchUp(targets []key.Key) {
 func (d *Dispatcher) awaitLanes() bool {
 	for d.ctx.Err() == nil {
 		d.mu.Lock()
-		room := len(d.lanes) < maxLanes
+		room := len(d.lanes) < d.bounds.lanes
 		d.mu.Unlock()
 		if room {
 			return true
@@ -245,7 +250,7 @@ func (d *Dispatcher) Committed(row store.Delivery) {
 		return
 	}
 	l := d.lane(row.Target)
-	if l.behind || l.reading || l.full() {
+	if l.behind || l.reading || d.full(l) {
 		l.miss(row.Seq) // it will be read, behind what is read before it
 	} else {
 		d.queue(l, row)

@@ -102,15 +102,16 @@ func TestDeliveriesGoOutInOrderAndOnce(t *testing.T) {
 		r := &receiver{store: s, max: 5}
 		d := New(s, r, s.Epoch(), slog.New(slog.DiscardHandler))
 		defer d.Close()
-		const n = maxWaiting + 3*readBatch/2 // more than is kept in memory
+		d.bounds = few
+		const n = 275 // more than is kept in memory
 		r.hold = make(chan struct{})
 		rows := add(t, s, n)
 		for _, row := range rows {
 			d.Committed(row)
 		}
 		synctest.Wait()
-		if got := len(r.received()); got != maxInFlight {
-			t.Errorf("%d were delivered at a time, want %d", got, maxInFlight)
+		if got := len(r.received()); got != few.inFlight {
+			t.Errorf("%d were delivered at a time, want %d", got, few.inFlight)
 		}
 		close(r.hold)
 		synctest.Wait()

@@ -76,7 +76,7 @@ func (d *Dispatcher) sweep() {
 		d.mu.Lock()
 		at, seq := d.due.sweptAt, d.due.sweptSeq
 		d.mu.Unlock()
-		rows, more, err := d.store.DueDeliveries(d.ctx, at, seq, until, readBatch)
+		rows, more, err := d.store.DueDeliveries(d.ctx, at, seq, until, d.bounds.readBatch)
 		next := int64(0)
 		if err == nil && !more {
 			next, _, err = d.store.NextDelivery(d.ctx, until)
@@ -104,7 +104,7 @@ func (d *Dispatcher) swept(rows []store.Delivery, more bool, until, next int64, 
 	for _, row := range rows {
 		u.sweptAt, u.sweptSeq = row.NextAt, row.Seq
 		l := d.lane(row.Target)
-		if l.overdue || l.reading || l.full() || d.held[row.Seq] != nil {
+		if l.overdue || l.reading || d.full(l) || d.held[row.Seq] != nil {
 			l.overdue = true // it reads by itself when it has room
 		} else {
 			d.queue(l, row)

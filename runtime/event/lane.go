@@ -34,8 +34,10 @@ func (d *Dispatcher) lane(target key.Key) *lane {
 	return l
 }
 
-// full reports whether no more is to wait in memory.
-func (l *lane) full() bool { return len(l.waiting) >= maxWaiting || l.waitingBytes >= maxWaitingBytes }
+// full reports whether no more of a lane is to wait in memory.
+func (d *Dispatcher) full(l *lane) bool {
+	return len(l.waiting) >= d.bounds.waiting || l.waitingBytes >= maxWaitingBytes
+}
 
 // miss leaves a position to be read.
 func (l *lane) miss(seq int64) {
@@ -62,7 +64,7 @@ func (d *Dispatcher) queue(l *lane, row store.Delivery) {
 
 // pump delivers what may go. The mutex is held.
 func (d *Dispatcher) pump(l *lane) {
-	for len(l.waiting) > 0 && !d.closed && l.inFlight < maxInFlight && (l.inFlight == 0 || l.flightBytes < maxInFlightBytes) {
+	for len(l.waiting) > 0 && !d.closed && l.inFlight < d.bounds.inFlight && (l.inFlight == 0 || l.flightBytes < maxInFlightBytes) {
 		a := l.waiting[0]
 		l.waiting[0] = nil
 		if l.waiting = l.waiting[1:]; len(l.waiting) == 0 {
@@ -128,10 +130,10 @@ func (d *Dispatcher) read(l *lane) {
 	var moreFresh, moreDue bool
 	var err error
 	if overdue {
-		due, moreDue, err = d.store.DueDeliveriesOf(d.ctx, l.target, until, readBatch)
+		due, moreDue, err = d.store.DueDeliveriesOf(d.ctx, l.target, until, d.bounds.readBatch)
 	}
 	if behind && err == nil {
-		fresh, moreFresh, err = d.store.Deliveries(d.ctx, l.target, after, readBatch)
+		fresh, moreFresh, err = d.store.Deliveries(d.ctx, l.target, after, d.bounds.readBatch)
 	}
 
 	d.mu.Lock()

@@ -16,10 +16,14 @@ import (
 	"chat.example.com.ai/store"
 )
 
+// few are bounds that a test passes without much ado.
+var few = bounds{inFlight: 16, waiting: 200, readBatch: 50, lanes: 100}
+
 // dispatcher makes one for a receiver, until the test ends.
 func dispatcher(t *testing.T, s *store.Store, r *receiver) *Dispatcher {
 	t.Helper()
 	d := New(s, r, s.Epoch(), slog.New(slog.DiscardHandler))
+	d.bounds = few
 	t.Cleanup(d.Close)
 	return d
 }
@@ -85,7 +89,7 @@ func TestWhatWaitsForAnotherAttemptIsInTheStoreAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t)
 		defer s.Close()
-		const n = 12_000
+		const n = 530
 		var mu sync.Mutex
 		late := time.Duration(0)
 		began := time.Now()
@@ -186,8 +190,8 @@ func TestNothingIsStrandedByAStoreThatFailsForAWhile(t *testing.T) {
 					t.Fatal(err)
 				}
 				pass(5 * time.Minute)
-				if got := len(r.received()); got != maxInFlight {
-					t.Errorf("%d attempts while nothing could be stored, want %d", got, maxInFlight)
+				if got := len(r.received()); got != few.inFlight {
+					t.Errorf("%d attempts while nothing could be stored, want %d", got, few.inFlight)
 				}
 				broken(t, folder, false)
 				pass(maxTrouble * 5 / 4)
@@ -213,16 +217,16 @@ func TestALaneThatHangsHoldsUpNoOther(t *testing.T) {
 		defer s.Close()
 		r := &receiver{store: s, max: 5, hold: make(chan struct{}), holds: "ann"}
 		d := dispatcher(t, s, r)
-		addTo(t, s, d, "ann", maxInFlight+10)
+		addTo(t, s, d, "ann", few.inFlight+10)
 		addTo(t, s, d, "bob", 1000)
 		synctest.Wait()
-		if ann, bob := count(r.received(), "ann"), count(r.received(), "bob"); ann != maxInFlight || bob != 1000 {
-			t.Errorf("%d of the one that hangs, want %d; %d of the other, want 1000", ann, maxInFlight, bob)
+		if ann, bob := count(r.received(), "ann"), count(r.received(), "bob"); ann != few.inFlight || bob != 1000 {
+			t.Errorf("%d of the one that hangs, want %d; %d of the other, want 1000", ann, few.inFlight, bob)
 		}
 		close(r.hold)
 		synctest.Wait()
-		if ann := count(r.received(), "ann"); ann != maxInFlight+10 {
-			t.Errorf("%d of the one that hung, want %d", ann, maxInFlight+10)
+		if ann := count(r.received(), "ann"); ann != few.inFlight+10 {
+			t.Errorf("%d of the one that hung, want %d", ann, few.inFlight+10)
 		}
 	})
 }
@@ -233,7 +237,7 @@ func TestWhatIsDueWaitsForRoomInItsLaneOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t)
 		defer s.Close()
-		const n = 2*maxWaiting + 100
+		const n = 530
 		r := &receiver{store: s, max: 5, hold: make(chan struct{}), holds: "none", fail: func(d store.Delivery) error {
 			if d.Attempts == 0 {
 				return errors.New("not yet")
@@ -248,11 +252,11 @@ func TestWhatIsDueWaitsForRoomInItsLaneOnly(t *testing.T) {
 		r.holds = "ann"
 		r.mu.Unlock()
 		pass(2 * time.Second)
-		if ann, bob := count(r.received(), "ann"), count(r.received(), "bob"); ann != n+maxInFlight || bob != 2 {
-			t.Errorf("%d attempts of the one that hangs, want %d; %d of the other, want 2", ann, n+maxInFlight, bob)
+		if ann, bob := count(r.received(), "ann"), count(r.received(), "bob"); ann != n+few.inFlight || bob != 2 {
+			t.Errorf("%d attempts of the one that hangs, want %d; %d of the other, want 2", ann, n+few.inFlight, bob)
 		}
 		d.mu.Lock()
-		if held := len(d.held); held > maxInFlight+maxWaiting {
+		if held := len(d.held); held > few.inFlight+few.waiting {
 			t.Errorf("%d are in memory", held)
 		}
 		d.mu.Unlock()
@@ -273,9 +277,15 @@ func TestManyTargetsAreTakenUpInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t)
 		defer s.Close()
-		const targets = maxLanes + 2*readBatch
-		for i := range targets {
-			addTo(t, s, nil, fmt.Sprintf("u%05d-", i), 2)
+		const targets = 250
+		b := &store.Batch{Object: key.Key{Type: "Room", ID: "r"}, Token: s.Epoch()}
+		for i := range 2 * targets {
+			name := fmt.Sprintf("u%05d-", i%targets)
+			b.Writes = append(b.Writes, store.AddDelivery{Delivery: store.Delivery{Seq: s.NextSeq(), Kind: store.CallDelivery,
+				Target: key.Key{Type: "User", ID: name}, ID: fmt.Sprint(name, i/targets), Type: "User.notify", Data: []byte("{}")}})
+		}
+		if err := s.CommitWait(t.Context(), b); err != nil {
+			t.Fatal(err)
 		}
 		r := &receiver{store: s, max: 5, hold: make(chan struct{})}
 		d := dispatcher(t, s, r)
@@ -283,7 +293,7 @@ func TestManyTargetsAreTakenUpInTurn(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if n := len(d.lanes); n < maxLanes || n >= maxLanes+readBatch {
+		if n := len(d.lanes); n < few.lanes || n >= few.lanes+few.readBatch {
 			t.Errorf("%d lanes", n)
 		}
 		last := fmt.Sprintf("u%05d-", targets-1)
@@ -314,7 +324,8 @@ func TestLargeDeliveriesAreBoundInBytes(t *testing.T) {
 		defer s.Close()
 		r := &receiver{store: s, max: 5, hold: make(chan struct{})}
 		d := dispatcher(t, s, r)
-		const n, size = 100, 1 << 20
+		d.bounds.inFlight = maxInFlight
+		const n, size = 60, 1 << 20
 		b := &store.Batch{Object: key.Key{Type: "Room", ID: "r"}, Token: s.Epoch()}
 		var rows []store.Delivery
 		for i := range n {
