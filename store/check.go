@@ -11,9 +11,6 @@ import (
 	"strings"
 )
 
-// maxProblems is how many a check lists: enough to see what kind of damage it is.
-const maxProblems = 20
-
 // Check reads all of a database, with its log, and lists what is damaged: rows that
 // cannot be read or are not where they belong, indexes that do not match their table.
 // It changes nothing, and returns ErrLocked if another process has the folder. What
@@ -35,15 +32,15 @@ func Check(ctx context.Context, folder string) (problems []string, err error) {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return integrity(ctx, db, maxProblems)
+	return integrity(ctx, db)
 }
 
-// integrity has SQLite look through the whole database, and lists up to so many
-// problems.
+// integrity has SQLite look through the whole database, and lists up to 20 problems:
+// enough to see what kind of damage it is.
 func integrity(ctx context.Context, db interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}, most int) (problems []string, err error) {
-	rows, err := db.QueryContext(ctx, fmt.Sprintf("PRAGMA integrity_check(%d)", most))
+}) (problems []string, err error) {
+	rows, err := db.QueryContext(ctx, "PRAGMA integrity_check(20)")
 	if err == nil {
 		defer rows.Close()
 		for rows.Next() {
@@ -80,7 +77,7 @@ func (s *Store) checkSmall(ctx context.Context, path string) error {
 	if file.Size() > s.opts.CheckUpTo {
 		return nil
 	}
-	problems, err := integrity(ctx, s.conn, 1)
+	problems, err := integrity(ctx, s.conn)
 	if err != nil {
 		return err
 	}
