@@ -11,9 +11,6 @@ import (
 	"strings"
 )
 
-// allProblems lists what is damaged, up to 20: enough to see what kind of damage it is.
-const allProblems sqlText = "PRAGMA integrity_check(20)"
-
 // Check reads all of a database, with its log, and lists what is damaged: rows that
 // cannot be read or are not where they belong, indexes that do not match their table.
 // It changes nothing, and returns ErrLocked if another process has the folder. What
@@ -24,7 +21,7 @@ func Check(ctx context.Context, folder string) (problems []string, err error) {
 	if folder, err = s.prepareFolder(); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(folder, FileName)
+	path := filepath.Join(folder, "chat.db")
 	if err := checkLog(path); errors.Is(err, ErrCorrupt) {
 		return []string{err.Error()}, nil
 	} else if err != nil {
@@ -35,14 +32,15 @@ func Check(ctx context.Context, folder string) (problems []string, err error) {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return integrity(ctx, db, allProblems)
+	return integrity(ctx, db)
 }
 
-// integrity has SQLite look through the whole database, and lists the problems.
+// integrity has SQLite look through the whole database, and lists up to 20 problems:
+// enough to see what kind of damage it is.
 func integrity(ctx context.Context, db interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}, how sqlText) (problems []string, err error) {
-	rows, err := db.QueryContext(ctx, string(how))
+}) (problems []string, err error) {
+	rows, err := db.QueryContext(ctx, "PRAGMA integrity_check(20)")
 	if err == nil {
 		defer rows.Close()
 		for rows.Next() {
@@ -79,7 +77,7 @@ func (s *Store) checkSmall(ctx context.Context, path string) error {
 	if file.Size() > s.opts.CheckUpTo {
 		return nil
 	}
-	problems, err := integrity(ctx, s.conn, thorough)
+	problems, err := integrity(ctx, s.conn)
 	if err != nil {
 		return err
 	}

@@ -40,11 +40,12 @@ func (e *logDamage) Unwrap() error { return ErrCorrupt }
 // written: maybe less, never more.
 func checkLog(database string) error {
 	path := database + "-wal"
-	log, err := os.ReadFile(path)
+	// The index first: a tool that copies the log elsewhere may be adding to both.
+	index, err := os.ReadFile(database + "-shm")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("store: %w", err)
 	}
-	index, err := os.ReadFile(database + "-shm")
+	log, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("store: %w", err)
 	}
