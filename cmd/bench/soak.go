@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,6 +26,7 @@ type soakOptions struct {
 	rate           float64
 	runs           time.Duration
 	hibernateAfter time.Duration
+	fill           int // MiB
 }
 
 func parseSoak(args []string, output io.Writer) (o soakOptions, err error) {
@@ -34,6 +36,7 @@ func parseSoak(args []string, output io.Writer) (o soakOptions, err error) {
 	fs.Float64Var(&o.rate, "rate", 60, "messages a second; a tenth of it is the rate of visits, of requests, and of all else")
 	fs.DurationVar(&o.runs, "for", 10*time.Minute, "how long; the first third is the warm-up")
 	fs.DurationVar(&o.hibernateAfter, "hibernate-after", time.Second, "for the chat that is started: how long a room stays awake")
+	fs.IntVar(&o.fill, "fill", 64, "for the chat that is started: MiB to write and read before, so that the database's page caches, 32 MiB together, are full")
 	o.define(fs)
 	if err := parse(fs, args); err != nil {
 		return o, err
@@ -47,6 +50,8 @@ func parseSoak(args []string, output io.Writer) (o soakOptions, err error) {
 		err = errors.New("--for must be from 1s to 24h")
 	case o.hibernateAfter <= 0 || o.hibernateAfter > time.Minute:
 		err = errors.New("--hibernate-after must be more than 0 and at most 1m")
+	case o.fill < 0 || o.fill > 1024:
+		err = errors.New("--fill must be from 0 to 1024")
 	case o.url != "" && o.pid == 0:
 		err = errors.New("--url needs --pid here: memory is that of a process")
 	default:
@@ -55,8 +60,8 @@ func parseSoak(args []string, output io.Writer) (o soakOptions, err error) {
 	return o, err
 }
 
-// soakScript is what the chat is given besides its own: objects whose alarms come
-// back as long as somebody asks for them.
+// soakScript is what the chat is given besides its own: objects that have alarms,
+// and that fill the database, 1 MiB each.
 const soakScript = `import { DO } from 'dotdo'
 
 export default DO.extend({
@@ -66,6 +71,11 @@ export default DO.extend({
       await this.ctx.storage.setAlarm(Date.now() + 1500)
       return c.json({ rang: (await this.ctx.storage.get('rang')) ?? 0 })
     })
+    this.app.put('/soak/:id', (c) => {
+      for (let n = 0; n < 1000; n++) this.things.create({ $type: 'Filler', text: 'x'.repeat(800) })
+      return c.json({})
+    })
+    this.app.get('/soak/:id/things', async (c) => c.json((await this.things.list({ $type: 'Filler', limit: 1000 })).length))
   },
   async alarm() {
     await this.ctx.storage.put('rang', ((await this.ctx.storage.get('rang')) ?? 0) + 1)
@@ -124,6 +134,9 @@ func (s *soak) writeScript(comment string) error {
 func (s *soak) run(ctx context.Context, progress io.Writer) error {
 	s.fleet = fleet{name: s.server.name, addr: s.server.addr, tls: s.server.tls, rooms: s.rooms, received: func(*peer, int) { s.heard.Add(1) }}
 	defer s.fleet.close()
+	if err := s.fillUp(ctx, progress); err != nil {
+		return fmt.Errorf("filling: %w", err)
+	}
 	if err := s.fleet.enter(ctx, s.sockets, progress); err != nil {
 		return fmt.Errorf("connecting: %w", err)
 	}
@@ -153,6 +166,35 @@ func (s *soak) run(ctx context.Context, progress io.Writer) error {
 	}
 	s.report.judge()
 	return nil
+}
+
+// fillUp brings a server that was started here to where it would be after a long
+// time: what it may cache of its database, it has.
+func (s *soak) fillUp(ctx context.Context, progress io.Writer) error {
+	if s.scripts == "" {
+		return nil
+	}
+	fmt.Fprintf(progress, "%s: filling %d MiB\n", s.server.name, s.fill)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	for _, do := range []func(n int) error{
+		func(n int) error { return s.ask(ctx, http.MethodPut, fmt.Sprintf("/soak/fill-%d", n), "") },
+		func(n int) error { return s.get(ctx, fmt.Sprintf("/soak/fill-%d/things", n)) },
+	} {
+		var workers sync.WaitGroup
+		var next atomic.Int64
+		for range connectAtOnce {
+			workers.Go(func() {
+				for n := int(next.Add(1)); n <= s.fill && ctx.Err() == nil; n = int(next.Add(1)) {
+					if err := do(n); err != nil {
+						cancel(err)
+					}
+				}
+			})
+		}
+		workers.Wait()
+	}
+	return context.Cause(ctx)
 }
 
 // part is one kind of work, done again and again.

@@ -12,9 +12,12 @@ import (
 // to chance.
 func TestSoakPutsEverythingOnTheServerAtOnce(t *testing.T) {
 	var r soakReport
-	progress := runJSON(t, &r, "soak", "--rooms", "5", "--sockets", "10", "--rate", "120", "--for", "3s", "--hibernate-after", "50ms")
+	progress := runJSON(t, &r, "soak", "--rooms", "5", "--sockets", "10", "--rate", "120", "--for", "3s", "--hibernate-after", "50ms", "--fill", "2")
 	if len(r.Samples) != soakSamples || len(r.Verdicts) != len(soakMeasures) || len(r.Troubles) > 0 {
 		t.Fatalf("the report is %+v\n%s", r, progress)
+	}
+	if !strings.Contains(progress, "runtime: filling 2 MiB\n") {
+		t.Errorf("the progress is\n%s", progress)
 	}
 	first, last := r.Samples[0], r.Samples[soakSamples-1]
 	if last.Messages < 300 || last.Wakes-first.Wakes < 100 || last.ServerSockets < 10 || last.Database+last.WAL <= first.Database+first.WAL {

@@ -2,6 +2,7 @@ package script
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"chat.example.com.ai/runtime/key"
@@ -41,6 +42,38 @@ func TestACreatedThingIsWhatIsStored(t *testing.T) {
 		if got := vm.eval(t, `Object.getPrototypeOf(created) === Object.prototype && (!given.sent || given.sent !== created.sent)`); got != "true" {
 			t.Errorf("%s: it is no copy", source)
 		}
+	}
+}
+
+// What a thing holds is found by what it holds, whatever that is.
+func TestWhatAQueryFinds(t *testing.T) {
+	vm, h := newThingsVM(t)
+	h.begin()
+	for _, fields := range []string{`a: null`, ``, `a: { b: 1 }`, `a: [1]`, `a: -0`, `a: 0`, `a: '\ud800'`, `a: '\ufffd'`, `a: { $id: 'x', b: 1 }`, `a: NaN`, `a: new Date(5)`, `a: 5`, `a: { $date: 5 }`} {
+		vm.eval(t, fmt.Sprintf(`globalThis.n = (globalThis.n ?? 9) + 1; things.create({ $type: 'A', $id: 't' + n, %s })`, fields))
+	}
+	for _, committed := range []bool{false, true} {
+		for where, want := range map[string]string{
+			`a: null`:                      "t10 t11",
+			`a: { $ne: null }`:             "t12 t13 t14 t15 t16 t17 t18 t19 t20 t21 t22",
+			`a: { $in: [null, 5] }`:        "t10 t11 t20 t21",
+			`a: { $in: [] }`:               "",
+			`a: 0`:                         "t14 t15",
+			`a: -0`:                        "t14 t15",
+			`a: { $lt: 1 }`:                "t14 t15",
+			`a: '\ud800'`:                  "t16",
+			`a: '\ufffd'`:                  "t17",
+			`'a.b': 1`:                     "t12 t18",
+			`a: { $gte: new Date(5) }`:     "t16 t17 t20 t21",
+			`a: { $exists: false }`:        "t11",
+			`a: { $eq: Symbol('\ufffd') }`: "TypeError: things.list: where.a: \ufffd cannot be compared: use a string, a number, a boolean, null or a Date",
+		} {
+			if got := vm.eval(t, `things.list({ $type: 'A', where: { `+where+` } }).then(all => all.map(t => t.$id).join(' '), String)`); got != want {
+				t.Errorf("committed %v, where %s\n got %s\nwant %s", committed, where, got, want)
+			}
+		}
+		h.seal()
+		h.commit(t)
 	}
 }
 

@@ -391,7 +391,7 @@ func FuzzMentions(f *testing.F) {
 
 // FuzzPosition reads stacks that scripts may have written themselves.
 func FuzzPosition(f *testing.F) {
-	for _, s := range []string{"at say (room.js:12:5(33))", "Error: x\n\tat room.js:1:2(3)\n\tat f (lib/a b.ts:9:1(0))", "at native", "at <eval>:1:2(3)", "at x (a:99999999999999999999:1(1))", "room.js:1:2", "at (((:1:1(1))))", "at a:1:0\u00a0"} {
+	for _, s := range []string{"at say (room.js:12:5(33))", "Error: x\n\tat room.js:1:2(3)\n\tat f (lib/a b.ts:9:1(0))", "at native", "at <eval>:1:2(3)", "at x (a:99999999999999999999:1(1))", "room.js:1:2", "at (((:1:1(1))))", "at a:1:0\u00a0", strings.Repeat("at f (room.js:3:4(5))\n", 50)} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, stack string) {
