@@ -2,7 +2,6 @@ package object
 
 import (
 	"errors"
-	"runtime"
 	"sync"
 	"time"
 
@@ -21,10 +20,6 @@ const (
 	// the disk before it takes nothing new from outside.
 	maxUnreleased      = 64
 	maxUnreleasedBytes = 4 << 20
-	// slice is how long an object runs at a time while others want to: Go itself
-	// lets it go on for 10 ms, and a message of a quiet room waits for a processor
-	// several times on its way.
-	slice = time.Millisecond
 	// taskTimeout ends requests, calls and event handlers that don't settle;
 	// handlers of sockets and timers, which nobody waits for, have longer.
 	taskTimeout = 30 * time.Second
@@ -186,12 +181,7 @@ func (o *Object) start() {
 func (o *Object) run() {
 	defer o.node.finish()
 	defer o.node.balance()
-	began := time.Now()
 	for {
-		if now := time.Now(); now.Sub(began) > slice {
-			runtime.Gosched()
-			began = now
-		}
 		if o.outdated() {
 			o.renew()
 		}
