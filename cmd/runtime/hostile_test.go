@@ -3,6 +3,7 @@ package main_test
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	endian "encoding/binary"
 	"errors"
 	"fmt"
@@ -392,3 +393,188 @@ func (r *raw) drip(every time.Duration, text string) {
 		}
 	}()
 }
+
+// Ten thousand connections stop in the middle of their handshake, over TLS too. Who
+// is exempt from limits holds memory and descriptors for ten seconds, and no longer;
+// who isn't is refused. Others talk on.
+func TestHalfOpenHandshakes(t *testing.T) {
+	const many = 10_000
+	cert, key, roots := certificate(t)
+	for name, test := range map[string]struct {
+		flags   []string
+		says    string
+		lets    int // of them in, at most
+		kib     int64
+		overTLS bool
+	}{
+		"nothing":            {nil, "", many, 24, false},
+		"half a request":     {nil, "GET /ws/general?user=eve HTTP/1.1\r\nHost", many, 24, false},
+		"half a TLS hello":   {[]string{"--tls-cert", cert, "--tls-key", key}, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", many, 32, true},
+		"where limits count": {[]string{"--limit-loopback"}, "GET / HTTP/1.1\r\nHost", 256, 24, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startAt(t, programOptions{flags: test.flags}, test.overTLS)
+			client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1, TLSClientConfig: &tls.Config{RootCAs: roots}}}
+			t.Cleanup(client.CloseIdleConnections)
+			metric := func(name string) float64 { return p.metricBy(client, test.overTLS, name) }
+			goroutines := metric("go_goroutines")
+			var talk *probe
+			if !test.overTLS {
+				talk = p.probe(t, "quiet", 20*time.Millisecond)
+			}
+			before := p.memory(false)
+			p.forgetMost()
+			var conns []net.Conn
+			defer func() {
+				for _, conn := range conns {
+					_ = conn.Close()
+				}
+			}()
+			for range many {
+				conn, err := net.DialTimeout("tcp", p.addr, patience)
+				if err != nil {
+					t.Fatalf("after %d: %v", len(conns), err)
+				}
+				conns = append(conns, conn)
+				_, _ = io.WriteString(conn, test.says) // it may be refused
+			}
+			open := metric("chat_connections")
+			if open > float64(test.lets)+3 {
+				t.Errorf("%v connections are open", open)
+			}
+			p.wantMemory(t, fmt.Sprintf("%v handshakes", open), before, int64(open)*test.kib>>10+32)
+			p.eventually("they are cut", func() bool { return metric("chat_connections") <= 3 })
+			p.eventually("no goroutine is left", func() bool { return metric("go_goroutines") <= goroutines+8 })
+			if talk == nil {
+				return
+			}
+			talk.end()
+			trips := talk.between(time.Time{}, time.Now())
+			t.Logf("others: %d round trips, median %v, p99 %v, worst %v", len(trips), quantile(trips, 0.5), quantile(trips, 0.99), quantile(trips, 1))
+		})
+	}
+}
+
+// startAt is start, also over TLS.
+func startAt(t *testing.T, o programOptions, overTLS bool) *program {
+	t.Helper()
+	if !overTLS {
+		return start(t, o)
+	}
+	o.data = t.TempDir()
+	p := launch(t, o)
+	const mark = "listening  https://"
+	line, ok := p.stdout.waitFor(mark, p.done)
+	if !ok {
+		t.Fatalf("the program does not listen; stderr:\n%s", p.stderr)
+	}
+	_, p.addr, _ = strings.Cut(line, mark)
+	return p
+}
+
+// metricBy reads a metric with a client of its own.
+func (p *program) metricBy(client *http.Client, overTLS bool, name string) (value float64) {
+	p.t.Helper()
+	scheme := "http://"
+	if overTLS {
+		scheme = "https://"
+	}
+	r, err := client.Get(scheme + p.addr + "/metrics")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut("\n"+string(body), "\n"+name+" ")
+	if _, err := fmt.Sscan(rest, &value); !ok || err != nil {
+		p.t.Fatalf("no metric %s: %v", name, err)
+	}
+	return value
+}
+
+// Bodies that are on their way take a budget of memory, not one for each client; who
+// has announced one and sent nothing takes none of it.
+func TestBodiesHaveABudget(t *testing.T) {
+	p := start(t, programOptions{scripts: shippedWith(t, map[string]string{"big.js": bigResponse})})
+	metric := p.scraper()
+	metric("go_goroutines")
+	before := p.memory(false)
+	p.forgetMost()
+	put := func(sent int) *raw {
+		r := p.dialRaw(t)
+		r.patient(2 * patience)
+		fmt.Fprintf(r, "PUT /users/ann/profile HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 1<<20)
+		_, _ = r.Write(make([]byte, sent))
+		return r
+	}
+	for range 200 {
+		put(0)
+	}
+	var large []*raw
+	for range 150 {
+		large = append(large, put(1<<20-1))
+	}
+	p.eventually("many are refused", func() bool { return metric("chat_request_bodies_refused_total") >= 80 })
+	if held := metric("chat_request_bodies_bytes"); held > 64<<20 || held < 32<<20 {
+		t.Errorf("bodies take %v bytes", held)
+	}
+	p.wantMemory(t, "150 bodies of 1 MiB", before, 200)
+	if r := p.do("PUT", "/users/bob/profile", `{"name":"Bob"}`); r.status != 200 {
+		t.Errorf("a small body meanwhile: status %d", r.status)
+	}
+	answers := map[int]int{}
+	for _, r := range large {
+		_, _ = r.Write([]byte{'x'})
+		answer, err := http.ReadResponse(r.in, nil)
+		if err != nil {
+			answers[0]++ // it was still sending, and the refusal was lost to it
+			continue
+		}
+		answers[answer.StatusCode]++
+		if answer.StatusCode == 503 && answer.Header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+		_ = r.Close()
+	}
+	t.Logf("answers by status: %v", answers)
+	if answers[400] < 30 || answers[503] < 20 || answers[0] > 40 {
+		t.Errorf("answers by status: %v", answers)
+	}
+	p.eventually("the budget is given back", func() bool { return metric("chat_request_bodies_bytes") == 0 })
+
+	p.forgetMost()
+	before = p.memory(false)
+	var deaf []*raw
+	for i := range 40 {
+		r := p.dialRaw(t)
+		r.patient(2 * patience)
+		_ = r.Conn.(*net.TCPConn).SetReadBuffer(16 << 10)
+		fmt.Fprintf(r, "GET /big/%d HTTP/1.1\r\nHost: x\r\n\r\n", i)
+		deaf = append(deaf, r)
+	}
+	p.eventually("some responses are refused", func() bool { return metric("chat_response_bodies_refused_total") > 0 })
+	p.wantMemory(t, "40 responses of 8 MiB that nobody reads", before, 400)
+	if r := p.get("/rooms"); r.status != 200 {
+		t.Errorf("a small response meanwhile: status %d", r.status)
+	}
+	for _, r := range deaf {
+		_ = r.Close()
+	}
+	p.eventually("the budget is given back", func() bool { return metric("chat_response_bodies_bytes") == 0 })
+	for _, line := range []string{"bodies of requests take up", "bodies of requests fit", "responses that clients are slow", "responses fit"} {
+		if _, ok := p.stderr.waitFor(line, p.done); !ok || p.logged(line) != 1 {
+			t.Errorf("the log has %d times: %s", p.logged(line), line)
+		}
+	}
+}
+
+// bigResponse is a script with a large response.
+const bigResponse = `
+import { DO } from 'dotdo'
+export default DO.extend({
+  $type: 'Big',
+  onRequest() { this.app.get('/big/:big', (c) => c.text('x'.repeat(8 << 20))) },
+})`

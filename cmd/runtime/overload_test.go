@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"flag"
+	"strings"
 	"testing"
 	"time"
 )
@@ -10,7 +11,7 @@ import (
 // minute that README speaks of.
 var overloadFor = flag.Duration("overload", 8*time.Second, "how long TestOverload overloads the program")
 
-// Four hundred clients send as fast as TCP takes it: far more than the machine can do.
+// Two hundred clients send as fast as TCP takes it: far more than the machine can do.
 // They are held up, none is cut, memory stays bounded, others are as quick as
 // before soon after, and what anybody has heard is stored, whatever ends the program.
 func TestOverload(t *testing.T) {
@@ -21,8 +22,8 @@ func TestOverload(t *testing.T) {
 	<-time.After(2 * time.Second)
 	before := quiet.between(began, time.Now())
 
-	const rooms, each = 100, 4
-	f := p.flood(rooms, each, "and what one says in a chat, which is no book")
+	const rooms, each = 100, 2
+	f := p.flood(rooms, each, strings.Repeat("and what one says in a chat, ", 16))
 	mostMemory := p.watchMemory()
 	flooded := time.Now()
 	third := *overloadFor / 3

@@ -31,6 +31,12 @@ func (e *HandshakeError) Error() string { return "socket: handshake: " + e.Reaso
 // acceptGUID is fixed by RFC 6455, section 1.3.
 const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
+// receiveBuffer is what the kernel keeps of a socket that we don't read, in bytes;
+// it takes twice as much for it. Left to itself it may let a client send megabytes
+// ahead, which then are worked off long after a flood. A message of the largest size
+// takes 32 round trips: half of messageTimeout, if they last a second each.
+const receiveBuffer = 32 << 10
+
 // Keepalive of the kernel, which finds peers that are gone when pings are off:
 // after a minute's silence four probes, so within two minutes, which is about
 // the time that networks keep silent connections.
@@ -96,7 +102,8 @@ func (s *Socket) takeOver(w http.ResponseWriter, hello *Frame, account uint32) e
 		s.server.count(s, account)
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		// A failure shows in the first write, or costs only the probing.
+		// A failure shows in the first write, or costs only the probing or memory.
+		_ = tcp.SetReadBuffer(receiveBuffer)
 		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{
 			Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount,
 		})
