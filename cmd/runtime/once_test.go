@@ -3,6 +3,7 @@ package main_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -126,17 +127,24 @@ func (p *program) writers(room string, people int) (stop func() (ids []string)) 
 	for i := range people {
 		c := p.join(room, fmt.Sprint("writer", i))
 		writing.Go(func() {
-			tick := time.NewTicker(2 * time.Millisecond) // so that others have a turn, too
-			defer tick.Stop()
-			for n := 0; ; n++ {
+			for n := range 2000 { // each after the one before: what others ask for is not to wait behind a crowd
+				if err := c.conn.WriteString(toJSON(object{"type": "message", "id": fmt.Sprint(n), "content": "hello"})); err != nil {
+					p.t.Errorf("send: %v", err)
+					return
+				}
+				for acked := false; !acked; {
+					select {
+					case text := <-c.messages:
+						acked = strings.HasPrefix(text, `{"type":"ack"`)
+					case <-time.After(patience):
+						p.t.Error("a message is not acknowledged")
+						return
+					}
+				}
 				select {
 				case <-done:
 					return
-				case <-tick.C:
-				}
-				if err := c.conn.WriteString(toJSON(object{"type": "message", "content": fmt.Sprint(n)})); err != nil {
-					p.t.Errorf("send: %v", err)
-					return
+				case <-time.After(2 * time.Millisecond):
 				}
 			}
 		})

@@ -92,6 +92,20 @@ func BenchmarkChatMessage(b *testing.B) {
 	}
 }
 
+// The same message with an id, which is looked for and kept, and acknowledged.
+func BenchmarkChatMessageOnce(b *testing.B) {
+	vm, h := newChatVM(b, key.Key{Type: "Room", ID: "general"})
+	b.ReportAllocs()
+	for id := TaskID(2); b.Loop(); id++ {
+		message := fmt.Appendf(nil, `{"type":"message","id":"%032d","content":"hello, this is a message of about the usual length"}`, id)
+		out := vm.Message(id, h.sockets[0], true, message)
+		if out.Err != nil || len(out.Effects) != 4 {
+			b.Fatal(out.Err, out.Effects)
+		}
+		h.view.Discard()
+	}
+}
+
 // The event of that message, to the handler that looks for people in it.
 func BenchmarkChatEvent(b *testing.B) {
 	vm, h := newChatVM(b, key.Key{Type: HandlerNoun, ID: "mentions.js"})
