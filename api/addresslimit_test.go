@@ -190,6 +190,7 @@ func TestNewNamesOfAnAddress(t *testing.T) {
 			t.Errorf("%d are counted", l.names.count())
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if got := log.String(); strings.Count(got, "too many new names: it gets 429") != 3 || strings.Count(got, "any more") != 3 {
 			t.Errorf("the log:\n%s", got)
 		}

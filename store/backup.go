@@ -108,6 +108,9 @@ func (o *BackupOptions) check(source string) error {
 // checkLogAtRest is checkLog for a database that somebody may have open: then its log
 // is in order as far as they know, and says nothing to anybody else.
 func checkLogAtRest(database string) (err error) {
+	if !present(database+"-wal") && !present(database+"-shm") {
+		return nil // it has none
+	}
 	name := filepath.Join(filepath.Dir(database), lockName)
 	if !present(name) { // nobody of ours has been here
 		return checkLog(database)

@@ -22,7 +22,10 @@ func TestOverload(t *testing.T) {
 	<-time.After(2 * time.Second)
 	before := quiet.between(began, time.Now())
 
-	const rooms, each = 100, 2
+	rooms, each := 100, 2
+	if raceOptions != "" {
+		rooms = 10 // what TCP takes of more would be worked off for half a minute
+	}
 	f := p.flood(rooms, each, strings.Repeat("and what one says in a chat, ", 16))
 	mostMemory := p.watchMemory()
 	flooded := time.Now()
@@ -33,12 +36,12 @@ func TestOverload(t *testing.T) {
 	<-time.After(*overloadFor - third)
 	late := p.memory(false)
 	took := time.Since(flooded) - third
-	rate := float64(f.heard()-heard) / each / took.Seconds()
+	rate := float64(f.heard()-heard) / float64(each) / took.Seconds()
 	f.stop()
 	stopped := time.Now()
 	during := quiet.between(flooded, stopped)
 	t.Logf("%d clients for %v: %.0f messages a second, %.0f turns; TCP took %d messages, of which %d were seen", rooms*each, took.Round(time.Second),
-		rate, (metric("chat_turns_total")-turns)/took.Seconds(), f.sent(), f.heard()/each)
+		rate, (metric("chat_turns_total")-turns)/took.Seconds(), f.sent(), f.heard()/int64(each))
 
 	t.Logf("round trips of others: before %v, during %v (p99 %v, worst %v)",
 		quantile(before, 0.5), quantile(during, 0.5), quantile(during, 0.99), quantile(during, 1))
@@ -56,7 +59,7 @@ func TestOverload(t *testing.T) {
 			t.Fatalf("%s in %s: %v", c.name, c.room, c.wrong)
 		}
 	}
-	if open := metric("chat_sockets"); open != rooms*each+2 {
+	if open := metric("chat_sockets"); open != float64(rooms*each+2) {
 		t.Errorf("%v sockets are open, want %d: nobody who reads is cut", open, rooms*each+2)
 	}
 	t.Logf("as quick as before %v after the end; %d MiB of memory at most", recovered.Round(100*time.Millisecond), most>>20)
@@ -77,5 +80,5 @@ func TestOverload(t *testing.T) {
 	}
 	<-p.done
 	f.hangUp()
-	t.Logf("%d messages are stored, %d were seen", f.wantStored(t), f.heard()/each)
+	t.Logf("%d messages are stored, %d were seen", f.wantStored(t), f.heard()/int64(each))
 }
