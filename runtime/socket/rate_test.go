@@ -61,7 +61,7 @@ func TestAClientOverItsRateIsHeldUp(t *testing.T) {
 
 // Pings and auto-responses cost us as much as messages do, and count as such.
 func TestPingsAndAutoResponsesHaveTheRate(t *testing.T) {
-	timed(t, Config{Rate: 10, Burst: 2, PingInterval: 20 * time.Second}, func(t *testing.T, srv *Server) {
+	timed(t, Config{Rate: 10, Burst: 2, PingInterval: 4 * time.Second}, func(t *testing.T, srv *Server) {
 		o := newOwner()
 		p, s := limitedPipe(t, srv, o)
 		var hub Hub
