@@ -498,7 +498,7 @@ func (p *program) metricBy(client *http.Client, overTLS bool, name string) (valu
 // Bodies that are on their way take a budget of memory, not one for each client; who
 // has announced one and sent nothing takes none of it.
 func TestBodiesHaveABudget(t *testing.T) {
-	p := start(t, programOptions{scripts: shippedWith(t, map[string]string{"big.js": bigResponse})})
+	p := start(t, programOptions{scripts: shippedWith(t, map[string]string{"big.js": bigResponse}), flags: []string{"--turn-timeout", "20s"}})
 	metric := p.scraper()
 	metric("go_goroutines")
 	before := p.memory(false)
