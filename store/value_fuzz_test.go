@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"math"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -17,6 +18,7 @@ func FuzzLookup(f *testing.F) {
 		{`{"a":-9223372036854775808}`, "a"}, {`{"a":5e-324}`, "a"}, {`{"a":1.7976931348623157e308}`, "a"}, {`{"a":-0.0}`, "a"}, {`{"a":null}`, "a"}, {`{"b":{"a":1}}`, "a"},
 		{`{"a":"\u0000"}`, "a"}, {`{"a":"\"\\\b\f\n\r\t"}`, "a"}, {`{"aa":1,"a":{"a":{"a":false}}}`, "a.a.a"}, {`{"_1":{"$date":8640000000000000}}`, "_1"}, {`[1]`, "a"}, {`{"a":1e999}`, "a"},
 		{`{"a":2.2250738585072011e-308}`, "a"}, {`{"a":9007199254740993}`, "a"}, {`{"a":{"$number":"NaN"}}`, "a"},
+		{`{"a":23372077536854775808}`, "a"}, {`{"a":23372077536854780000}`, "a"},
 	} {
 		f.Add([]byte(seed[0]), seed[1])
 	}
@@ -48,10 +50,24 @@ func FuzzLookup(f *testing.F) {
 		if composite := (kind.String == "object" || kind.String == "array") && value == math.Inf(-1); found.composite != composite {
 			t.Fatalf("%s of %q: composite is %v, but it is of kind %v with the value %v", name, doc, found.composite, kind.String, value)
 		}
-		if want := found.bind(); value != want {
+		want := found.bind()
+		if a, b, ok := floats(want, value); ok && math.Nextafter(a, b) == b && manyDigits.Match(doc) {
+			return // SQLite rounds otherwise then; what scripts store has 17 at most
+		}
+		if value != want {
 			t.Fatalf("%s of %q: Go finds %v (%[3]T), SQL %v (%[4]T)", name, doc, want, value)
 		}
 	})
+}
+
+// manyDigits finds a number with more digits than tell all numbers apart, zeros at its
+// end aside.
+var manyDigits = regexp.MustCompile(`[1-9](\.?[0-9]){16,}\.?[1-9]`)
+
+func floats(a, b any) (x, y float64, ok bool) {
+	x, isX := a.(float64)
+	y, isY := b.(float64)
+	return x, y, isX && isY
 }
 
 // hasTwice reports whether an object has a name twice: nothing encodes that, and
