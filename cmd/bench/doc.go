@@ -54,13 +54,14 @@
 // started for it: sockets that stay and talk, with mentions; rooms that sleep and
 // wake in between; guests who come and go; history, presence, profiles and inboxes;
 // alarms; clients that break the rules; and scripts that are loaded again while all
-// that goes on. Before, more is written and read than the page caches of the database
-// hold: they fill up to their bound anyway, and that would look like growth. Sixty times it takes what the server has of memory, heap, goroutines,
-// descriptors and write-ahead log. The first third of the time is the warm-up. Each
-// measure is flat if its median over the last third is not above that over the second
-// third by more than its bound (soakMeasures), and the command fails if one is not, or
-// if anything was not answered as it should. The database grows with its history: that
-// is told in bytes a message.
+// that goes on. Before, as many messages are said as fill the page caches of the
+// database (about 25 MiB, and then no more): that would look like growth. Sixty times
+// it takes what the server has of memory, heap, goroutines, descriptors and write-ahead
+// log. The first third of the time is for all else to settle. Each measure is flat if
+// its median over the last third is not above that over the second third by more than
+// its bound (soakMeasures), and the command fails if one is not, or if anything was not
+// answered as it should. The database grows with its history: that is told in bytes a
+// message.
 //
 // # Goroutines
 //

@@ -222,7 +222,7 @@ func TestWrongArgumentsAreErrorsThatSayWhichOne(t *testing.T) {
 		{[]string{"soak", "--rate", "1"}, "--rate"},
 		{[]string{"soak", "--for", "0s"}, "--for"},
 		{[]string{"soak", "--hibernate-after", "0s"}, "--hibernate-after"},
-		{[]string{"soak", "--fill", "-1"}, "--fill"},
+		{[]string{"soak", "--warm-up", "-1"}, "--warm-up"},
 		{[]string{"soak", "--url", nobody}, "--pid"},
 		{[]string{"rooms", "--url", "http://localhost:1"}, "--url"},
 		{[]string{"rooms", "--url", "ws://"}, "--url"},

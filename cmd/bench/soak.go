@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,7 +25,7 @@ type soakOptions struct {
 	rate           float64
 	runs           time.Duration
 	hibernateAfter time.Duration
-	fill           int // MiB
+	warmUp         int // messages
 }
 
 func parseSoak(args []string, output io.Writer) (o soakOptions, err error) {
@@ -34,9 +33,9 @@ func parseSoak(args []string, output io.Writer) (o soakOptions, err error) {
 	fs.IntVar(&o.rooms, "rooms", 300, "number of rooms")
 	fs.IntVar(&o.sockets, "sockets", 600, "sockets that stay, in all rooms together; others come and go")
 	fs.Float64Var(&o.rate, "rate", 60, "messages a second; a tenth of it is the rate of visits, of requests, and of all else")
-	fs.DurationVar(&o.runs, "for", 10*time.Minute, "how long; the first third is the warm-up")
+	fs.DurationVar(&o.runs, "for", 10*time.Minute, "how long; what the first third shows does not count")
 	fs.DurationVar(&o.hibernateAfter, "hibernate-after", time.Second, "for the chat that is started: how long a room stays awake")
-	fs.IntVar(&o.fill, "fill", 64, "for the chat that is started: MiB to write and read before, so that the database's page caches, 32 MiB together, are full")
+	fs.IntVar(&o.warmUp, "warm-up", 45_000, "messages to say before, at ten times the rate: as many as fill the page caches of the database")
 	o.define(fs)
 	if err := parse(fs, args); err != nil {
 		return o, err
@@ -50,8 +49,8 @@ func parseSoak(args []string, output io.Writer) (o soakOptions, err error) {
 		err = errors.New("--for must be from 1s to 24h")
 	case o.hibernateAfter <= 0 || o.hibernateAfter > time.Minute:
 		err = errors.New("--hibernate-after must be more than 0 and at most 1m")
-	case o.fill < 0 || o.fill > 1024:
-		err = errors.New("--fill must be from 0 to 1024")
+	case o.warmUp < 0 || o.warmUp > 1e7:
+		err = errors.New("--warm-up must be from 0 to 10000000")
 	case o.url != "" && o.pid == 0:
 		err = errors.New("--url needs --pid here: memory is that of a process")
 	default:
@@ -60,8 +59,8 @@ func parseSoak(args []string, output io.Writer) (o soakOptions, err error) {
 	return o, err
 }
 
-// soakScript is what the chat is given besides its own: objects that have alarms,
-// and that fill the database, 1 MiB each.
+// soakScript is what the chat is given besides its own: objects whose alarms come
+// back as long as somebody asks for them.
 const soakScript = `import { DO } from 'dotdo'
 
 export default DO.extend({
@@ -71,11 +70,6 @@ export default DO.extend({
       await this.ctx.storage.setAlarm(Date.now() + 1500)
       return c.json({ rang: (await this.ctx.storage.get('rang')) ?? 0 })
     })
-    this.app.put('/soak/:id', (c) => {
-      for (let n = 0; n < 1000; n++) this.things.create({ $type: 'Filler', text: 'x'.repeat(800) })
-      return c.json({})
-    })
-    this.app.get('/soak/:id/things', async (c) => c.json((await this.things.list({ $type: 'Filler', limit: 1000 })).length))
   },
   async alarm() {
     await this.ctx.storage.put('rang', ((await this.ctx.storage.get('rang')) ?? 0) + 1)
@@ -134,11 +128,11 @@ func (s *soak) writeScript(comment string) error {
 func (s *soak) run(ctx context.Context, progress io.Writer) error {
 	s.fleet = fleet{name: s.server.name, addr: s.server.addr, tls: s.server.tls, rooms: s.rooms, received: func(*peer, int) { s.heard.Add(1) }}
 	defer s.fleet.close()
-	if err := s.fillUp(ctx, progress); err != nil {
-		return fmt.Errorf("filling: %w", err)
-	}
 	if err := s.fleet.enter(ctx, s.sockets, progress); err != nil {
 		return fmt.Errorf("connecting: %w", err)
+	}
+	if err := s.sayMuch(ctx, progress); err != nil {
+		return fmt.Errorf("warming up: %w", err)
 	}
 	s.start = time.Now()
 	if err := s.fleet.setDeadline(s.start.Add(s.runs + drainLimit)); err != nil {
@@ -168,33 +162,17 @@ func (s *soak) run(ctx context.Context, progress io.Writer) error {
 	return nil
 }
 
-// fillUp brings a server that was started here to where it would be after a long
-// time: what it may cache of its database, it has.
-func (s *soak) fillUp(ctx context.Context, progress io.Writer) error {
-	if s.scripts == "" {
-		return nil
+// sayMuch says as many messages as the caches of a server take to be full: they would
+// look like growth for as long as they are not. Each page of the database that a
+// message touches stays in a cache, up to a bound.
+func (s *soak) sayMuch(ctx context.Context, progress io.Writer) error {
+	start, fast := time.Now(), 10*s.rate
+	fmt.Fprintf(progress, "%s: warming up with %d messages, %.0f a second\n", s.server.name, s.warmUp, fast)
+	due := func(n int) time.Duration { return time.Duration(float64(n) / fast * float64(time.Second)) }
+	if err := s.fleet.setDeadline(start.Add(due(s.warmUp) + drainLimit)); err != nil {
+		return err
 	}
-	fmt.Fprintf(progress, "%s: filling %d MiB\n", s.server.name, s.fill)
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	for _, do := range []func(n int) error{
-		func(n int) error { return s.ask(ctx, http.MethodPut, fmt.Sprintf("/soak/fill-%d", n), "") },
-		func(n int) error { return s.get(ctx, fmt.Sprintf("/soak/fill-%d/things", n)) },
-	} {
-		var workers sync.WaitGroup
-		var next atomic.Int64
-		for range connectAtOnce {
-			workers.Go(func() {
-				for n := int(next.Add(1)); n <= s.fill && ctx.Err() == nil; n = int(next.Add(1)) {
-					if err := do(n); err != nil {
-						cancel(err)
-					}
-				}
-			})
-		}
-		workers.Wait()
-	}
-	return context.Cause(ctx)
+	return pace(ctx, start, 0, s.warmUp, due, func(n int, _ time.Duration) error { return s.say(ctx, n) })
 }
 
 // part is one kind of work, done again and again.
@@ -205,10 +183,14 @@ type part struct {
 	fatal bool                                   // then it ends the soak
 }
 
-// repeat does a part until the time is over. What comes late is made up for.
+// repeat does a part until the time is over. What comes late is made up for, as long
+// as there is time.
 func (s *soak) repeat(ctx context.Context, p part) error {
 	due := func(n int) time.Duration { return time.Duration(n+1) * p.every }
-	return pace(ctx, s.start, 0, int(s.runs/p.every), due, func(n int, _ time.Duration) error {
+	return pace(ctx, s.start, 0, int(s.runs/p.every), due, func(n int, late time.Duration) error {
+		if due(n)+late > s.runs+drainLimit/2 {
+			return nil
+		}
 		err := p.do(ctx, n)
 		if err == nil || p.fatal || ctx.Err() != nil {
 			return err

@@ -17,6 +17,7 @@ import (
 const (
 	visitLimit = 10 * time.Second       // for a visitor to be greeted
 	badLimit   = 300 * time.Millisecond // for the server to hang up on a bad client, before that does
+	inboxLimit = 50 * time.Millisecond  // for an inbox to be read
 	soakUsers  = 100                    // people who are mentioned, and read their inboxes
 )
 
@@ -81,7 +82,7 @@ func (s *soak) inbox(ctx context.Context, n int) error {
 		return err
 	}
 	defer p.conn.Close()
-	if err := p.conn.SetReadDeadline(time.Now().Add(badLimit)); err != nil {
+	if err := p.conn.SetReadDeadline(time.Now().Add(inboxLimit)); err != nil {
 		return err
 	}
 	for {

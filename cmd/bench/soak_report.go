@@ -26,7 +26,7 @@ type soakSample struct {
 
 // soakVerdict says of one measure whether it is flat: the median of the last third
 // of the samples is not above that of the second third by more than the bound. The
-// first third is the warm-up.
+// first third does not count.
 type soakVerdict struct {
 	What   string  `json:"what"`
 	Unit   string  `json:"unit"`

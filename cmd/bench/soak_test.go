@@ -12,15 +12,15 @@ import (
 // to chance.
 func TestSoakPutsEverythingOnTheServerAtOnce(t *testing.T) {
 	var r soakReport
-	progress := runJSON(t, &r, "soak", "--rooms", "5", "--sockets", "10", "--rate", "120", "--for", "3s", "--hibernate-after", "50ms", "--fill", "2")
+	progress := runJSON(t, &r, "soak", "--rooms", "5", "--sockets", "10", "--rate", "120", "--for", "3s", "--hibernate-after", "50ms", "--warm-up", "300")
 	if len(r.Samples) != soakSamples || len(r.Verdicts) != len(soakMeasures) || len(r.Troubles) > 0 {
 		t.Fatalf("the report is %+v\n%s", r, progress)
 	}
-	if !strings.Contains(progress, "runtime: filling 2 MiB\n") {
+	if !strings.Contains(progress, "runtime: warming up with 300 messages, 1200 a second\n") {
 		t.Errorf("the progress is\n%s", progress)
 	}
 	first, last := r.Samples[0], r.Samples[soakSamples-1]
-	if last.Messages < 300 || last.Wakes-first.Wakes < 100 || last.ServerSockets < 10 || last.Database+last.WAL <= first.Database+first.WAL {
+	if last.Messages < 600 || last.Wakes-first.Wakes < 100 || last.ServerSockets < 10 || last.Database+last.WAL <= first.Database+first.WAL {
 		t.Errorf("at first %+v, at last %+v", first, last)
 	}
 	for _, s := range r.Samples {
