@@ -247,7 +247,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, response *objec
 func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, response *object.Response, account uint32) error {
 	s.upgrading <- struct{}{}
 	defer func() { <-s.upgrading }()
-	return response.Socket.UpgradeFor(w, r, response.Header, account)
+	return response.Socket.Upgrade(w, r, response.Header, account)
 }
 
 // writeRetry answers that the request may be tried again, after so long.

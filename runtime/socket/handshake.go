@@ -56,14 +56,10 @@ const (
 // *HandshakeError (also: "Upgrade" or "Sec-WebSocket-Version" were set on w, if
 // they are to go with it), ErrNotPending, ErrShutdown (answer with 503), or
 // what the HTTP server said when it didn't let the connection go.
-func (s *Socket) Upgrade(w http.ResponseWriter, r *http.Request, header http.Header) error {
-	return s.UpgradeFor(w, r, header, 0)
-}
-
-// UpgradeFor is Upgrade for a socket that counts for somebody, which account stands
-// for, if it isn't 0: Config.Rate holds for it, and Config.Gone is told when it is
-// gone; not if there was an error.
-func (s *Socket) UpgradeFor(w http.ResponseWriter, r *http.Request, header http.Header, account uint32) error {
+//
+// account, if it isn't 0, stands for somebody whom the socket counts for: Config.Rate
+// holds for it then, and Config.Gone is told when it is gone; not if there was an error.
+func (s *Socket) Upgrade(w http.ResponseWriter, r *http.Request, header http.Header, account uint32) error {
 	if err := checkRequest(w, r); err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func TestDrop(t *testing.T) {
 	s.Drop(0, "")
 	o.wantClosed(t, 1006, ReasonAbnormal, false)
 	s.Drop(0, "")
-	if err := s.Upgrade(&pipeWriter{}, request(), nil); !errors.Is(err, ErrNotPending) {
+	if err := s.Upgrade(&pipeWriter{}, request(), nil, 0); !errors.Is(err, ErrNotPending) {
 		t.Fatalf("upgrade: %v", err)
 	}
 	if len(o.told) != 0 {
@@ -108,7 +108,7 @@ func TestHandshake(t *testing.T) {
 			o := newOwner()
 			s := site.sockets.New(o, nil)
 			var refused *HandshakeError
-			if err := s.Upgrade(&pipeWriter{}, r, c.header); !errors.As(err, &refused) || refused.Status != c.status {
+			if err := s.Upgrade(&pipeWriter{}, r, c.header, 0); !errors.As(err, &refused) || refused.Status != c.status {
 				t.Fatalf("upgrade: %v", err)
 			}
 			s.Drop(0, "")
@@ -138,7 +138,7 @@ func TestUpgradeRacesWithDropAndShutdown(t *testing.T) {
 		p := newPeer(t, theirs)
 		var all sync.WaitGroup
 		all.Go(func() {
-			if s.Upgrade(&pipeWriter{conn: ours}, request(), nil) != nil {
+			if s.Upgrade(&pipeWriter{conn: ours}, request(), nil, 0) != nil {
 				s.Drop(0, "")
 				_ = ours.Close()
 			}

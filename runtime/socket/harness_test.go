@@ -129,7 +129,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.prepare != nil {
 		s.prepare(socket)
 	}
-	if err := socket.UpgradeFor(w, r, s.header, s.account); err != nil {
+	if err := socket.Upgrade(w, r, s.header, s.account); err != nil {
 		if refused, ok := err.(*HandshakeError); ok {
 			http.Error(w, refused.Reason, refused.Status)
 		}
@@ -289,7 +289,7 @@ func request() *http.Request {
 func pipe(t testing.TB, srv *Server, owner Owner) (*peer, *Socket) {
 	t.Helper()
 	s := srv.New(owner, nil)
-	return pipeTo(t, func(w http.ResponseWriter) error { return s.Upgrade(w, request(), nil) }), s
+	return pipeTo(t, func(w http.ResponseWriter) error { return s.Upgrade(w, request(), nil, 0) }), s
 }
 
 // pipeTo is the peer of a socket that upgrade upgrades.

@@ -14,7 +14,7 @@ import (
 func limitedPipe(t *testing.T, srv *Server, owner Owner) (*peer, *Socket) {
 	t.Helper()
 	s := srv.New(owner, nil)
-	return pipeTo(t, func(w http.ResponseWriter) error { return s.UpgradeFor(w, request(), nil, 7) }), s
+	return pipeTo(t, func(w http.ResponseWriter) error { return s.Upgrade(w, request(), nil, 7) }), s
 }
 
 // Who sends faster than the rate is read no faster, and nothing is lost.

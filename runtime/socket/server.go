@@ -57,7 +57,7 @@ type Config struct {
 	// Rate is how many messages and pings a second a client may send for long, and
 	// Burst how many at once. Over it nothing is read until it may send again, so
 	// that TCP holds it up and nothing is lost. 0 is no limit. It holds for sockets
-	// that count for somebody: see UpgradeFor.
+	// that count for somebody: see Upgrade.
 	Rate  float64
 	Burst int
 	// Gone is told whom a socket counted for, when it is gone. It must not block.

@@ -168,7 +168,7 @@ func TestShutdown(t *testing.T) {
 		}
 		polite.wantClosed(t, 1001, "going away", true)
 		rude.wantClosed(t, 1006, ReasonAbnormal, false)
-		if err := pending.Upgrade(&pipeWriter{}, request(), nil); !errors.Is(err, ErrShutdown) {
+		if err := pending.Upgrade(&pipeWriter{}, request(), nil, 0); !errors.Is(err, ErrShutdown) {
 			t.Errorf("upgrade: %v", err)
 		}
 		pending.Drop(0, "")
