@@ -1,9 +1,7 @@
 package runtime_test
 
 import (
-	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -25,23 +23,8 @@ var ignored = regexp.MustCompile(`(.*)\n.*goleak\.Ignore\w+\(`)
 // A goroutine that nobody waits for fails the tests of every package that has
 // some. What a package leaves out of that has its reason in the line above.
 func TestEveryPackageWithTestsLooksForLeakedGoroutines(t *testing.T) {
-	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,TestGoFiles,XTestGoFiles", "./...")
-	cmd.Dir = ".."
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dec := json.NewDecoder(strings.NewReader(string(out)))
 	seen := 0
-	for dec.More() {
-		var p struct {
-			ImportPath, Dir           string
-			TestGoFiles, XTestGoFiles []string
-		}
-		if err := dec.Decode(&p); err != nil {
-			t.Fatal(err)
-		}
+	for _, p := range packages(t) {
 		files := slices.Concat(p.TestGoFiles, p.XTestGoFiles)
 		if len(files) == 0 {
 			continue
