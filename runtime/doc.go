@@ -49,8 +49,9 @@
 //   - github.com/google/uuid (script) makes crypto.randomUUID.
 //   - github.com/lxzan/gws (socket) speaks WebSocket: whole messages in, close
 //     codes and UTF-8 checked. cmd/bench and cmd/runtime/scripttest have its client.
-//   - github.com/uptrace/bun with sqlitedialect (store) has the models and the
-//     migrations, for SQLite today and PostgreSQL later.
+//   - github.com/uptrace/bun with sqlitedialect (store) builds the query of the
+//     counts for /metrics, and no more today; with its dialects the store can move to
+//     PostgreSQL.
 //   - modernc.org/sqlite (store) is SQLite without cgo.
 //   - github.com/gofrs/flock (store) keeps a second process off a data folder.
 //   - github.com/oklog/ulid (object) makes ids that sort by time.
