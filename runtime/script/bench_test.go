@@ -108,7 +108,7 @@ func BenchmarkChatMessageOnce(b *testing.B) {
 
 // The event of that message, to the handler that looks for people in it.
 func BenchmarkChatEvent(b *testing.B) {
-	vm, h := newChatVM(b, key.Key{Type: HandlerNoun, ID: "mentions.js"})
+	vm, h := newChatVM(b, key.Key{Type: HandlerNoun, ID: "mentions.js#Message.sent"})
 	handler := h.HandlersOf("Message.sent")[0]
 	data := []byte(`{"$object":{"$id":"01HZX000000000000000000001","$type":"Message","room":"general","author":"ann",` +
 		`"content":"hello, this is a message of about the usual length","sent":{"$date":1700000000000},` +
