@@ -88,21 +88,39 @@ func (o *BackupOptions) check(source string) error {
 	if _, err := os.Stat(source); err != nil {
 		return err
 	}
+	if o.isOwn() {
+		return fmt.Errorf("%s is a file of the program's own", o.File)
+	}
 	target, err := os.Stat(o.File)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	} else if err != nil {
 		return err
 	}
-	for _, name := range []string{FileName, FileName + "-wal", FileName + "-shm", lockName} {
-		if own, err := os.Stat(filepath.Join(o.Folder, name)); err == nil && os.SameFile(own, target) {
-			return fmt.Errorf("%s is a file of the program's own", o.File)
-		}
-	}
 	if !o.Replace || !target.Mode().IsRegular() {
 		return &os.PathError{Op: "write", Path: o.File, Err: os.ErrExist}
 	}
 	return nil
+}
+
+// isOwn reports whether the copy would have the name of a file of the data folder that
+// means something, there or not: the next start would take it for that, or remove it.
+func (o *BackupOptions) isOwn() bool {
+	target, err := os.Stat(o.File)
+	there := err == nil
+	folder, err := os.Stat(o.Folder)
+	if err != nil {
+		return false
+	}
+	to, err := os.Stat(filepath.Dir(o.File))
+	inside := err == nil && os.SameFile(folder, to)
+	for _, name := range []string{FileName, FileName + "-wal", FileName + "-shm", FileName + "-journal", lockName, restoringName, SocketName} {
+		own, err := os.Stat(filepath.Join(o.Folder, name))
+		if there && err == nil && os.SameFile(own, target) || inside && filepath.Base(o.File) == name {
+			return true
+		}
+	}
+	return inside && strings.HasPrefix(filepath.Base(o.File), partialPrefix)
 }
 
 // checkLogAtRest is checkLog for a database that somebody may have open: then its log
@@ -199,15 +217,11 @@ func copyPages(ctx context.Context, conn any, target string, to *os.File) error 
 			err = to.Sync()
 		}
 	}
-	return errors.Join(err, b.Finish())
+	if end := b.Finish(); err == nil { // else it says the same once more
+		err = end
+	}
+	return err
 }
-
-// quick and thorough are how closely a database is examined: whether its pages hold
-// together, or its indexes too.
-const (
-	quick    sqlText = "PRAGMA quick_check(1)"
-	thorough sqlText = "PRAGMA integrity_check(1)"
-)
 
 // examine checks that a file, which nobody else has open, is a sound database of ours
 // that this program can read, and leaves it in one part.
@@ -239,14 +253,11 @@ func examine(ctx context.Context, file string, closely sqlText) (err error) {
 	case version > len(known):
 		return fmt.Errorf("%w: it has version %d, this program knows up to %d", ErrNewer, version, len(known))
 	}
-	var verdict string
-	if err := db.QueryRowContext(ctx, string(closely)).Scan(&verdict); err != nil {
-		return damage(err)
+	problems, err := look(ctx, db, closely)
+	if len(problems) > 0 {
+		err = fmt.Errorf("%w: %s", ErrCorrupt, problems[0])
 	}
-	if verdict != "ok" {
-		return fmt.Errorf("%w: %s", ErrCorrupt, strings.Join(strings.Fields(verdict), " "))
-	}
-	return nil
+	return err
 }
 
 // damage is what an error means that comes while a database is copied or examined.

@@ -21,7 +21,7 @@ func Check(ctx context.Context, folder string) (problems []string, err error) {
 	if folder, err = s.prepareFolder(); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(folder, "chat.db")
+	path := filepath.Join(folder, FileName)
 	if err := checkLog(path); errors.Is(err, ErrCorrupt) {
 		return []string{err.Error()}, nil
 	} else if err != nil {
@@ -32,15 +32,22 @@ func Check(ctx context.Context, folder string) (problems []string, err error) {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return integrity(ctx, db)
+	return look(ctx, db, thorough)
 }
 
-// integrity has SQLite look through the whole database, and lists up to 20 problems:
-// enough to see what kind of damage it is.
-func integrity(ctx context.Context, db interface {
+// quick and thorough are how closely a database is looked through: whether its pages
+// hold together, or its indexes too. They list up to 20 problems: enough to see what
+// kind of damage it is.
+const (
+	quick    sqlText = "PRAGMA quick_check(20)"
+	thorough sqlText = "PRAGMA integrity_check(20)"
+)
+
+// look has SQLite look through the whole database, and lists what is wrong.
+func look(ctx context.Context, db interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}) (problems []string, err error) {
-	rows, err := db.QueryContext(ctx, "PRAGMA integrity_check(20)")
+}, closely sqlText) (problems []string, err error) {
+	rows, err := db.QueryContext(ctx, string(closely))
 	if err == nil {
 		defer rows.Close()
 		for rows.Next() {
@@ -56,10 +63,10 @@ func integrity(ctx context.Context, db interface {
 		}
 		err = rows.Err()
 	}
-	if err = diagnose(err); errors.Is(err, ErrCorrupt) { // so much that it cannot go on
+	if e := diagnose(err); errors.Is(e, ErrCorrupt) { // so much that it cannot go on
 		return append(problems, err.Error()), nil
-	} else if err != nil {
-		return nil, fmt.Errorf("store: check: %w", err)
+	} else if e != nil {
+		return nil, fmt.Errorf("store: check: %w", e)
 	}
 	return problems, nil
 }
@@ -77,7 +84,7 @@ func (s *Store) checkSmall(ctx context.Context, path string) error {
 	if file.Size() > s.opts.CheckUpTo {
 		return nil
 	}
-	problems, err := integrity(ctx, s.conn)
+	problems, err := look(ctx, s.conn, thorough)
 	if err != nil {
 		return err
 	}

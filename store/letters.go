@@ -142,12 +142,6 @@ func (s *Store) FindLetters(ctx context.Context, q LetterQuery) ([]DeadLetter, e
 	return letters, s.readError(ctx, rows.Err())
 }
 
-// DeadLetters returns up to limit dead letters with positions above afterSeq; see
-// FindLetters.
-func (s *Store) DeadLetters(ctx context.Context, afterSeq int64, limit int) ([]DeadLetter, error) {
-	return s.FindLetters(ctx, LetterQuery{After: afterSeq, Limit: limit})
-}
-
 // LastLetter returns the highest position of a dead letter; 0 if there is none.
 func (s *Store) LastLetter(ctx context.Context) (seq int64, err error) {
 	_, err = s.one(ctx, []any{&seq}, `SELECT coalesce(max(seq), 0) FROM dead_letter`)

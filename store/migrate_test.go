@@ -54,7 +54,7 @@ func TestEventsOfAnOlderDatabaseFindTheirHandlers(t *testing.T) {
 	if got := fmt.Sprint(targets); err != nil || got != "[Handler/midnight Handler/on.js#Note.made User/ann]" {
 		t.Errorf("targets %s, %v", got, err)
 	}
-	letters, err := s.DeadLetters(context.Background(), 0, 10)
+	letters, err := s.FindLetters(context.Background(), LetterQuery{Limit: 10})
 	if err != nil || len(letters) != 1 || letters[0].Target.String() != "Handler/other" {
 		t.Errorf("dead letters %+v, %v", letters, err)
 	}

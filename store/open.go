@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -27,6 +28,9 @@ const FileName = "chat.db"
 
 // lockName is that of the file that one process at a time has locked.
 const lockName = "chat.lock"
+
+// SocketName is that of the socket on which a program answers commands: see package admin.
+const SocketName = "chat.sock"
 
 const (
 	// defaultMaxGroup bounds the batches of one transaction: at some 50 µs each
@@ -156,6 +160,9 @@ func (s *Store) open(ctx context.Context) error {
 	if err := checkLog(path); err != nil {
 		return err
 	}
+	if err := makePrivate(path); err != nil {
+		return err
+	}
 	synchronous := failpoint.Synchronous("FULL") // a commit in the log is synced before it returns
 	if s.opts.Memory {
 		synchronous = "OFF"
@@ -221,6 +228,18 @@ func (s *Store) prepareFolder() (string, error) {
 		return "", ErrRestoring
 	}
 	return folder, nil
+}
+
+// makePrivate makes the file of a database that is not there yet: only its user may read
+// it, in whose folder it may be. SQLite gives its log the same mode.
+func makePrivate(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return file.Close()
 }
 
 // lockFolder makes a data folder if it is missing, and takes its lock.

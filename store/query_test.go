@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -194,19 +195,28 @@ func TestALongQueryEndsAtItsDeadline(t *testing.T) {
 		q.Where = append(q.Where, Cond{"text", "$ne", "x"})
 	}
 	q.Where = append(q.Where, Cond{"rank", "$eq", 0.0})
-	start := time.Now()
-	if got := list(t, v, q); len(got) != 1 {
-		t.Fatalf("%d things", len(got))
+	whole := time.Hour // the quickest of some: a machine that others use too may stand still
+	for range 3 {
+		start := time.Now()
+		if got := list(t, v, q); len(got) != 1 {
+			t.Fatalf("%d things", len(got))
+		}
+		whole = min(whole, time.Since(start))
 	}
-	whole := time.Since(start)
-	ctx, cancel := context.WithTimeout(context.Background(), whole/10)
-	defer cancel()
-	start = time.Now()
-	_, err := v.Things(ctx, q)
-	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > whole/2 {
-		t.Fatalf("error %v after %v; the whole query takes %v", err, took, whole)
+	var took []time.Duration
+	for range 3 { // of which one is enough
+		ctx, cancel := context.WithTimeout(context.Background(), whole/10)
+		start := time.Now()
+		_, err := v.Things(ctx, q)
+		took = append(took, time.Since(start))
+		if cancel(); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("error %v after %v; the whole query takes %v", err, took, whole)
+		}
+		mustHave(t, v, "m000001", true) // and the next is fine
 	}
-	mustHave(t, v, "m000001", true) // and the next is fine
+	if slices.Min(took) > whole/2 {
+		t.Fatalf("it ended after %v; the whole query takes %v", took, whole)
+	}
 }
 
 func room(id string) key.Key { return key.Key{Type: "Room", ID: id} }

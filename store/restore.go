@@ -15,6 +15,8 @@ const (
 	// restoringName is the file that is in a data folder while a restore puts its files
 	// in place. It holds the name that the database from before gets.
 	restoringName = "chat.restoring"
+	// partialPrefix is what the name of a database begins with that is not whole yet.
+	partialPrefix = FileName + ".partial-"
 	// asideFormat is what the name of a database from before ends with.
 	asideFormat = "20060102T150405Z"
 )
@@ -44,10 +46,10 @@ func Restore(ctx context.Context, file, folder string) (aside string, err error)
 		return "", err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	for _, stale := range globAll(folder, FileName+".partial-*") { // of a restore that was broken off
+	for _, stale := range globAll(folder, partialPrefix+"*") { // of a restore that was broken off
 		_ = os.Remove(stale)
 	}
-	fresh, err := os.CreateTemp(folder, FileName+".partial-*")
+	fresh, err := os.CreateTemp(folder, partialPrefix+"*")
 	if err != nil {
 		return "", err
 	}
@@ -107,6 +109,11 @@ func putInPlace(folder, fresh string) (aside string, err error) {
 			aside = fmt.Sprintf("%s.before-%s-%d", database, time.Now().UTC().Format(asideFormat), i)
 		}
 		if err := writeMarker(marker, aside); err != nil {
+			return "", err
+		}
+	}
+	if log, err := os.Stat(database + "-wal"); err == nil && log.Size() == 0 { // who only looks leaves one
+		if err := os.Remove(database + "-wal"); err != nil {
 			return "", err
 		}
 	}

@@ -109,6 +109,43 @@ func TestARestoreThatIsBrokenOff(t *testing.T) {
 }
 
 // Whoever was fenced off before a restore stays so.
+// Whoever made the data folder, only the user of the program reads what is in it; and a
+// restore leaves no more of the database from before than there was.
+func TestOnlyItsUserReadsADatabase(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	private := func(want int) {
+		t.Helper()
+		entries, err := os.ReadDir(folder)
+		if err != nil || len(entries) != want {
+			t.Errorf("%d files, %v: %v", len(entries), err, entries)
+		}
+		for _, e := range entries {
+			if info, err := e.Info(); err != nil || info.Mode().Perm()&0o077 != 0 {
+				t.Errorf("%v %s, %v", info.Mode(), e.Name(), err)
+			}
+		}
+	}
+	s, err := Open(t.Context(), Options{Folder: folder})
+	if err != nil {
+		t.Fatal(err)
+	}
+	private(4) // database, log, index, lock
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	backup := filepath.Join(t.TempDir(), "backup")
+	if _, err := Backup(t.Context(), BackupOptions{Folder: folder, File: backup}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Restore(t.Context(), backup, folder); err != nil {
+		t.Fatal(err)
+	}
+	private(3) // database, the one from before, lock
+}
+
 func TestTheEpochGoesOnAfterARestore(t *testing.T) {
 	folder := t.TempDir()
 	first := has(t, folder, 0)

@@ -349,11 +349,11 @@ func TestOutbox(t *testing.T) {
 	if got, _, err = s.DueDeliveries(ctx, 77, all[0].Seq, 77, 10); err != nil || len(got) != 0 {
 		t.Fatalf("due twice: %+v, %v", got, err)
 	}
-	letters, err := s.DeadLetters(ctx, 0, 10)
+	letters, err := s.FindLetters(ctx, LetterQuery{Limit: 10})
 	if err != nil || len(letters) != 1 || !reflect.DeepEqual(letters[0], letter) {
 		t.Fatalf("letters %+v, %v", letters, err)
 	}
-	if letters, err = s.DeadLetters(ctx, letter.Seq, 10); err != nil || len(letters) != 0 {
+	if letters, err = s.FindLetters(ctx, LetterQuery{After: letter.Seq, Limit: 10}); err != nil || len(letters) != 0 {
 		t.Fatalf("letters %+v, %v", letters, err)
 	}
 	stats, err := s.Stats(ctx)

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // FuzzLookup compares what Go finds in the encoded fields of a thing, which decides
@@ -29,8 +30,8 @@ func FuzzLookup(f *testing.F) {
 		if err != nil || at.meta != notMeta || strings.Count(name, ".") > 8 || len(name) > 200 {
 			t.Skip()
 		}
-		found, exists := lookup(doc, name) // of whatever bytes: it must not panic
-		if !json.Valid(doc) || hasTwice(doc) {
+		found, exists := lookup(doc, name)                         // of whatever bytes: it must not panic
+		if !json.Valid(doc) || !utf8.Valid(doc) || hasTwice(doc) { // 0xff ends a name for SQLite; nothing encodes it
 			t.Skip()
 		}
 		if name == sent { // the column of that name holds what lookup found

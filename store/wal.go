@@ -45,8 +45,14 @@ func checkLog(database string) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("store: %w", err)
 	}
-	log, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	l := &walLog{}
+	switch file, err := os.Open(path); {
+	case err == nil:
+		defer file.Close()
+		if l, err = openLog(file); err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
+	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("store: %w", err)
 	}
 	size := int64(0)
@@ -55,18 +61,27 @@ func checkLog(database string) error {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("store: %w", err)
 	}
-	if size < 512 && (size > 0 || len(log) > walHeader) { // SQLite would begin a new one
+	if size < 512 && (size > 0 || l.size > walHeader) { // SQLite would begin a new one
 		return fmt.Errorf("store: %w: %s has %d bytes, and is or was a database", ErrCorrupt, database, size)
 	}
 	synced, copied, salts := readLogIndex(index)
-	if len(log) <= walHeader {
+	if l.size <= walHeader {
 		if synced > copied {
-			return &logDamage{path, fmt.Sprintf("is empty or missing, and had %d frames that are not in the database yet", synced-copied)}
+			return &logDamage{path, fmt.Sprintf("is empty or missing, and had frames that are not in the database yet (%d)", synced-copied)}
 		}
 		return nil
 	}
-	l, ok := readLog(log)
-	if !ok {
+	damage := l.missing(path, synced, salts)
+	if l.err != nil {
+		return fmt.Errorf("store: %w", l.err)
+	}
+	return damage
+}
+
+// missing returns a *logDamage if commits are missing in a log, of which so many frames
+// were synced when it had these salts.
+func (l *walLog) missing(path string, synced int, salts []byte) error {
+	if !l.sound {
 		if synced > 0 || l.belong() {
 			return &logDamage{path, "has a damaged header"}
 		}
@@ -84,31 +99,53 @@ func checkLog(database string) error {
 	return nil
 }
 
-// walLog is a log in memory. Frames count from 0.
+// walLog is a log on the disk, of which a part is in memory: it may have grown larger than
+// that. Frames count from 0.
 type walLog struct {
-	data   []byte
+	file   *os.File
+	size   int64
+	header [walHeader]byte
+	sound  bool             // the header is as it was written
 	order  binary.ByteOrder // of the words that are summed up
 	page   int
 	frames int
+
+	part  []byte // frames that are in memory
+	first int    // of them
+	err   error  // why the rest could not be read: then frames are zeros
 }
 
-// readLog reports whether the header is as it was written.
-func readLog(data []byte) (l walLog, ok bool) {
-	l = walLog{data: data, order: binary.LittleEndian, page: int(binary.BigEndian.Uint32(data[8:]))}
-	magic := binary.BigEndian.Uint32(data)
+// walPart is how many frames are in memory at a time: with SQLite's usual pages, 1 MiB.
+const walPart = 256
+
+// openLog reads the header of a log.
+func openLog(file *os.File) (*walLog, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	l := &walLog{file: file, size: info.Size(), order: binary.LittleEndian, page: 4096} // SQLite's default, which nobody has changed here
+	if l.size <= walHeader {
+		return l, nil
+	}
+	if _, err := file.ReadAt(l.header[:], 0); err != nil {
+		return nil, err
+	}
+	magic := binary.BigEndian.Uint32(l.header[:])
 	if magic&1 != 0 {
 		l.order = binary.BigEndian
 	}
-	if l.page < 512 || l.page > 64<<10 || l.page&(l.page-1) != 0 {
-		l.page = 4096 // SQLite's default, which nobody has changed here
+	if page := int(binary.BigEndian.Uint32(l.header[8:])); page >= 512 && page <= 64<<10 && page&(page-1) == 0 {
+		l.page = page
 	}
-	l.frames = (len(data) - walHeader) / (walFrameHeader + l.page)
-	return l, magic&^1 == 0x377f0682 && walSum(l.order, [2]uint32{}, data[:24]) == storedSum(data[24:])
+	l.frames = int((l.size - walHeader) / int64(walFrameHeader+l.page))
+	l.sound = magic&^1 == 0x377f0682 && walSum(l.order, [2]uint32{}, l.header[:24]) == storedSum(l.header[24:])
+	return l, nil
 }
 
 // belong reports whether the first frames were written one after the other, whatever
 // the header says.
-func (l walLog) belong() bool {
+func (l *walLog) belong() bool {
 	for _, l.order = range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
 		if l.chained(1) {
 			return true
@@ -117,11 +154,31 @@ func (l walLog) belong() bool {
 	return false
 }
 
-func (l *walLog) salts() []byte { return l.data[16:24] }
+func (l *walLog) salts() []byte { return l.header[16:24] }
 
+// frame returns a frame, until the next one is asked for.
 func (l *walLog) frame(i int) []byte {
-	at := walHeader + i*(walFrameHeader+l.page)
-	return l.data[at : at+walFrameHeader+l.page]
+	size := walFrameHeader + l.page
+	if i < l.first || i >= l.first+len(l.part)/size {
+		l.read(i)
+	}
+	at := (i - l.first) * size
+	return l.part[at : at+size]
+}
+
+// read brings a frame into memory, with the one before it and those behind it.
+func (l *walLog) read(i int) {
+	size := walFrameHeader + l.page
+	l.first = max(i-1, 0)
+	n := min(walPart, l.frames-l.first) * size
+	if cap(l.part) < n {
+		l.part = make([]byte, n)
+	}
+	l.part = l.part[:n]
+	if _, err := l.file.ReadAt(l.part, walHeader+int64(l.first)*int64(size)); err != nil && l.err == nil {
+		l.err = err
+		clear(l.part)
+	}
 }
 
 // current reports whether a frame was written since the log was last begun anew.
@@ -138,12 +195,12 @@ func (l *walLog) chained(i int) bool {
 	if i >= l.frames {
 		return false
 	}
-	before := l.data[24:walHeader]
+	before := storedSum(l.header[24:])
 	if i > 0 {
-		before = l.frame(i - 1)[16:24]
+		before = storedSum(l.frame(i - 1)[16:])
 	}
 	f := l.frame(i)
-	sum := walSum(l.order, storedSum(before), f[:8])
+	sum := walSum(l.order, before, f[:8])
 	return walSum(l.order, sum, f[walFrameHeader:]) == storedSum(f[16:24])
 }
 

@@ -8,9 +8,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+
+	"chat.example.com.ai/runtime/key"
 )
 
 // killed is what a process leaves that was killed: copies of its files, by name.
@@ -97,9 +100,18 @@ func TestALogThatIsWholeIsRead(t *testing.T) {
 
 // frames returns the offsets of the log's frames.
 func frames(t *testing.T, log []byte) (at []int, commits []int) {
-	l, ok := readLog(log)
-	if !ok {
-		t.Fatal("the log has no header")
+	name := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(name, log, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	l, err := openLog(file)
+	if err != nil || !l.sound {
+		t.Fatalf("the log has no header: %v", err)
 	}
 	for i := range l.frames {
 		at = append(at, walHeader+i*(walFrameHeader+l.page))
@@ -221,6 +233,60 @@ func TestALogThatWasBegunAnewIsRead(t *testing.T) {
 	for name, files := range map[string]killed{"as it was": k, "without the index": k.with("chat.db-shm", nil)} {
 		if n, err := files.storedMessages(t); n != inLog || err != nil {
 			t.Errorf("%s: %d messages, %v", name, n, err)
+		}
+	}
+}
+
+// A log is looked through in parts, however large it has grown: at a frame on the edge of
+// one, and with little memory.
+func TestALargeLogIsLookedThroughInParts(t *testing.T) {
+	folder := t.TempDir()
+	s, err := Open(t.Context(), Options{Folder: folder})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	reader, err := s.reader.BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true}) // keeps the log from beginning anew
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = reader.Rollback() }()
+	if _, err := reader.ExecContext(t.Context(), "SELECT count(*) FROM thing"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 * walPart / 64 {
+		batch := &Batch{Token: s.Epoch(), Object: key.Key{Type: "Room", ID: "large"}}
+		batch.Writes = append(batch.Writes, PutValue{Key: fmt.Sprint(i), Value: make([]byte, 64*4096)})
+		done := make(chan error, 1)
+		s.Commit(batch, func(err error) { done <- err })
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	k := kill(t, folder)
+	at, _ := frames(t, k["chat.db-wal"])
+	if len(at) < 3*walPart {
+		t.Fatalf("the log has %d frames", len(at))
+	}
+	other := t.TempDir()
+	k.write(t, other)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := checkLog(filepath.Join(other, FileName)); err != nil {
+		t.Errorf("the whole log: %v", err)
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > uint64(len(k["chat.db-wal"]))/2 {
+		t.Errorf("a log of %d bytes took %d bytes of memory", len(k["chat.db-wal"]), took)
+	}
+	for _, frame := range []int{0, 1, walPart - 2, walPart - 1, walPart, walPart + 1, 2*walPart - 2, 2*walPart - 1, 2 * walPart, len(at) - 1} {
+		for _, offset := range []int{0, 10, 18, 1000} {
+			log := slices.Clone(k["chat.db-wal"])
+			log[at[frame]+offset] ^= 1
+			k.with("chat.db-wal", log).write(t, other)
+			if err := checkLog(filepath.Join(other, FileName)); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), fmt.Sprintf("at frame %d", frame+1)) {
+				t.Errorf("frame %d, byte %d: %v", frame, offset, err)
+			}
 		}
 	}
 }
