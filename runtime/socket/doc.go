@@ -6,6 +6,7 @@
 // # Use
 //
 // A process has one [Server]. An object makes a [Socket] with Server.New,
+// says with Socket.Identify who is at the other end if it knows,
 // puts it into its [Hub], and may send at once: what is sent before the 101
 // waits for it. Whoever holds the HTTP request then calls Socket.Upgrade, or,
 // if there is no 101 to be sent, Socket.Drop. From then on the [Owner] is told
@@ -33,7 +34,8 @@
 // The Server owns them all, and Shutdown waits for them: with the first parked
 // socket one that waits for epoll, and up to twice as many workers as there are
 // processors; a reader, and at times a writer, for each attended socket; with
-// pings on, one that sweeps over all sockets. A busy socket may have a timer.
+// pings on, one that sweeps over all sockets. A busy socket may have a timer. One timer
+// is for all sockets whose identity expires.
 //
 // # Order
 //
@@ -50,6 +52,9 @@
 // unfinished of all sockets, then close 1013 for who adds to it. Bytes waiting
 // for a slow reader: Config.MaxQueued, then close 1013. A peer that takes nothing
 // for stallLimit, or doesn't answer a close within Config.CloseTimeout, is cut.
+//
+// A socket whose identity has expired closes with 1008, and a message that comes after
+// that goes to nobody.
 //
 // A client that sends faster than Config.Rate is not read until it may send again:
 // TCP holds it up, nothing is lost, and a timer is set for as long. A socket's

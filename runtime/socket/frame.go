@@ -22,7 +22,7 @@ const (
 	CodeAbnormal      uint16 = 1006 // never sent: the connection ended without a close frame
 	CodeInvalidText   uint16 = 1007 // a text message or close reason was not UTF-8
 	CodeTooBig        uint16 = 1009 // a message was over Config.MaxMessage
-	CodePolicy        uint16 = 1008 // a message took too long to come
+	CodePolicy        uint16 = 1008 // a message took too long to come, or who sends it is known no more
 	CodeTryLater      uint16 = 1013 // the peer reads slower than it is sent to, or we are short of memory
 )
 
@@ -31,6 +31,7 @@ const (
 	ReasonGoingAway   = "going away"
 	ReasonSlow        = "slow reader"
 	ReasonSlowMessage = "message took too long"
+	ReasonExpired     = "token expired"
 	ReasonBusy        = "too many unfinished messages"
 	ReasonAbnormal    = "WebSocket disconnected without sending Close frame."
 )

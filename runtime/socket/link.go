@@ -113,6 +113,9 @@ func (events) OnMessage(conn *gws.Conn, message *gws.Message) {
 	text := message.Opcode == gws.OpcodeText
 	s.mu.Lock()
 	s.spend()
+	if s.expired() { // the timer may be late
+		s.expire()
+	}
 	open := s.state == Open
 	s.mu.Unlock()
 	if !open || text && s.autoRespond(message.Bytes()) {

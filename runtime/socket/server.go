@@ -76,11 +76,12 @@ type Stats struct {
 	OverBudget int64 // sockets closed with 1013 because of Config.MaxHeld
 	Parked     int64 // of Open: those without a goroutine
 	Delayed    int64 // times that a client was held up because of Config.Rate
+	Expired    int64 // sockets closed with 1008 because who is at the other end was known for a time only
 	Cut        int64 // connections cut: stalled, silent, no answer to a close, or at Shutdown
 }
 
 type counters struct {
-	framesIn, framesOut, bytesIn, bytesOut, slowClosed, overBudget, parked, delayed, cut atomic.Int64
+	framesIn, framesOut, bytesIn, bytesOut, slowClosed, overBudget, parked, delayed, expired, cut atomic.Int64
 }
 
 // Server has what sockets share: limits, counters, the list of open sockets,
@@ -103,11 +104,13 @@ type Server struct {
 	stop      chan struct{}  // closed by Shutdown, ends the sweep
 	sweepDone chan struct{}  // closed when the sweep has ended
 
-	mu      sync.Mutex
-	sockets slab
-	poller  *poller // nil until a socket is parked
-	noPark  bool    // there can't be one
-	closing bool
+	mu       sync.Mutex
+	sockets  slab
+	poller   *poller // nil until a socket is parked
+	noPark   bool    // there can't be one
+	expiries expiries
+	expiring *time.Timer // for the first of expiries; nil: there is none
+	closing  bool
 }
 
 // NewServer makes a Server. It must be ended with Shutdown.
@@ -175,6 +178,7 @@ func (srv *Server) Stats() Stats {
 		OverBudget: c.overBudget.Load(),
 		Parked:     c.parked.Load(),
 		Delayed:    c.delayed.Load(),
+		Expired:    c.expired.Load(),
 		Cut:        c.cut.Load(),
 	}
 }
@@ -188,6 +192,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	if !srv.closing {
 		srv.closing = true
 		close(srv.stop)
+		srv.watchExpiries() // ends it
 	}
 	var open []*Socket
 	for n, more := 0, true; more; n++ {
@@ -230,6 +235,9 @@ func (srv *Server) clock() int64 { return int64(time.Since(srv.start)) }
 // add lists the socket, which is about to be connected. It reports false once
 // Shutdown was called.
 func (srv *Server) add(s *Socket) bool {
+	s.mu.Lock()
+	expires := s.expiresAt()
+	s.mu.Unlock()
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	if srv.closing {
@@ -237,6 +245,9 @@ func (srv *Server) add(s *Socket) bool {
 	}
 	s.place = srv.sockets.add(s)
 	srv.open.Add(1)
+	if expires != never {
+		srv.expireAt(expires, s.place)
+	}
 	return true
 }
 

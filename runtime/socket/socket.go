@@ -45,9 +45,9 @@ type Socket struct {
 	out       *output    // nil if nothing waits to be written
 	due       *due       // nil if nothing is overdue by any time
 	line      *line      // the connection of an attended socket, else nil
-	memory    []byte     // tags, then the attachment: replaced, never changed
+	memory    []byte     // tags, identity, attachment: replaced, never changed
 	tags      uint16     // bytes of memory that are tags: a script may give 10 of 256 bytes
-	attached  bool       // there is an attachment, perhaps an empty one
+	holds     uint8      // what else is in memory: holdsIdentity, holdsAttachment
 	limited   bool       // in its rate; set once, by Upgrade
 	fullAt    uint32     // when the client may send a whole burst again: see rate
 	heard     int64      // clock when bytes last came in
@@ -162,8 +162,8 @@ func (s *Socket) Drop(code uint16, reason string) {
 	s.owner.Closed(s, CodeAbnormal, reason, false)
 }
 
-// Next lets the next message be read, once the client's rate allows. Without a message given to the owner
-// since the last Next it does nothing.
+// Next lets the next message be read, once the client's rate allows. Without a message
+// given to the owner since the last Next it does nothing.
 func (s *Socket) Next() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
