@@ -219,7 +219,7 @@ func TestPermanentAndTransientFailures(t *testing.T) {
 		}
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		letters, err := s.DeadLetters(t.Context(), 0, 10)
+		letters, err := s.FindLetters(t.Context(), store.LetterQuery{Limit: 10})
 		if err != nil || len(letters) != 1 || letters[0].ID != "a0" || letters[0].Position != "a.js:1:2" || letters[0].Attempts != 1 {
 			t.Errorf("dead letters %+v, %v", letters, err)
 		}

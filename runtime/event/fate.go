@@ -37,8 +37,11 @@ func (d *Dispatcher) failed(a *attempt, err error) {
 }
 
 func (d *Dispatcher) logDead(l *store.DeadLetter) {
-	d.log.Error("dead letter", "type", l.Type, "target", l.Target.String(), "handler", l.Handler, "id", l.ID,
-		"attempts", l.Attempts, "at", l.Position, "error", l.Error)
+	attributes := []any{"type", l.Type, "target", l.Target.String(), "handler", l.Handler, "id", l.ID, "attempts", l.Attempts, "error", l.Error}
+	if l.Position != "" {
+		attributes = append(attributes, "at", l.Position)
+	}
+	d.log.Error("dead letter", attributes...)
 }
 
 // delay is how long to wait after so many attempts: it doubles with each, give or

@@ -19,7 +19,7 @@ type lane struct {
 	behind  bool           // the store has more that was not tried yet than is waiting
 	missed  int64          // the first position of that behind last; 0 if none
 	overdue bool           // the store has more that is to be tried again by now
-	reading bool           //
+	reading bool           // the store is read, or is about to be again after an error
 	done    map[int64]bool // what left since a read began, which may still bring it
 	retry   *time.Timer    // of a read that failed
 }

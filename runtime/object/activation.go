@@ -1,9 +1,11 @@
 package object
 
 import (
+	"bytes"
 	"context"
 	"iter"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +45,17 @@ type client struct{ *socket.Socket }
 
 // ReadyState is the socket's state in the WebSocket API's numbers.
 func (c client) ReadyState() int { return int(c.State()) }
+
+// User is whom the socket was accepted for. An ID has no control characters, so one
+// separates it from the claims.
+func (c client) User() *script.User {
+	who, expires := c.Identity()
+	if who == nil {
+		return nil
+	}
+	id, claims, _ := bytes.Cut(who, []byte{0})
+	return &script.User{ID: string(id), Claims: claims, Expires: expires}
+}
 
 var _ script.Host = (*activation)(nil)
 
@@ -214,8 +227,11 @@ func (act *activation) Reads() context.Context {
 	return act.reads
 }
 
-func (act *activation) Accept(tags []string) script.Socket {
+func (act *activation) Accept(tags []string, user *script.User) script.Socket {
 	s := act.object.node.sockets.New(act.object, tags)
+	if user != nil {
+		s.Identify(slices.Concat([]byte(user.ID), []byte{0}, user.Claims), user.Expires)
+	}
 	act.object.hub.Add(s)
 	return client{s}
 }
@@ -284,6 +300,9 @@ func (act *activation) Hung() {
 	var waiting []event
 	for o.inbox.events.len() > 0 {
 		waiting = append(waiting, o.inbox.events.pop())
+	}
+	for o.line.Len() > 0 {
+		waiting = append(waiting, o.firstInLine())
 	}
 	o.makeRoom(o.waiting)
 	o.calls = 0

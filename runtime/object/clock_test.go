@@ -275,7 +275,7 @@ func TestAnAlarmThatFailsIsTriedSixTimesMore(t *testing.T) {
 		}
 		p.want("/get/a", "null")
 		p.want("/rang/a", "")
-		letters, err := p.store.DeadLetters(t.Context(), 0, 10)
+		letters, err := p.store.FindLetters(t.Context(), store.LetterQuery{Limit: 10})
 		if err != nil || len(letters) != 1 || letters[0].Kind != store.AlarmDelivery || letters[0].Target.String() != "Room/a" ||
 			letters[0].Attempts != 7 || !strings.HasPrefix(letters[0].Position, "room.js:") || letters[0].At != began.UnixMilli() {
 			t.Errorf("dead letters %+v, %v", letters, err)

@@ -15,7 +15,8 @@
 // Events of one object are handled one at a time, in the order they came. What
 // turns release leaves in the order of the turns, and within a turn in the order
 // it was made. An object goes on with its next event while its turns wait for
-// the disk, up to a bound; then it takes nothing new until a commit returns.
+// the disk, up to a bound; then it takes nothing new until a commit returns. Requests for
+// which the inbox has no room wait in line for it, in the order they came.
 //
 // # Time
 //
@@ -62,6 +63,6 @@
 // # Hibernation
 //
 // An activation that nothing pins is dropped after Config.HibernateAfter without
-// a turn, and earlier if more than Config.MaxAwake objects want to be awake. The sockets stay, with their tags and attachments. An object without
+// a turn, and earlier if more than Config.MaxAwake objects want to be awake. The sockets stay, with their tags, users and attachments. An object without
 // sockets is then forgotten entirely.
 package object

@@ -40,7 +40,7 @@ func inProgram(t *testing.T, script string, f func(p *program)) {
 
 func (p *program) letters() []store.DeadLetter {
 	p.t.Helper()
-	letters, err := p.store.DeadLetters(p.t.Context(), 0, 1000)
+	letters, err := p.store.FindLetters(p.t.Context(), store.LetterQuery{Limit: 1000})
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package object
 
 import (
+	"container/list"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -137,7 +138,9 @@ func (e *closedEvent) refuse(*script.Error) {
 type requestEvent struct {
 	request atomic.Pointer[script.Request] // nil once it is abandoned: its body may be large
 	result  chan result
-	state   atomic.Int32 // 0 waiting, 1 replied, 2 abandoned
+	state   atomic.Int32  // 0 waiting, 1 replied, 2 abandoned
+	entered atomic.Bool   // the scripts have it, or had it
+	inLine  *list.Element // of its object's line, whose mutex guards it; nil if it isn't there
 }
 
 type result struct {
@@ -151,7 +154,8 @@ func (e *requestEvent) ignored(*Object)    {}
 
 func (e *requestEvent) enter(o *Object, act *activation) {
 	request := e.request.Load()
-	if request == nil {
+	e.entered.Store(true)
+	if e.state.Load() != 0 { // whoever abandoned it may have been told that it did not enter
 		return
 	}
 	id := act.newTask("request", e)
@@ -264,13 +268,6 @@ func (n *Node) Request(ctx context.Context, k key.Key, r *script.Request) (*Resp
 	o := n.Object(k)
 	e := &requestEvent{result: make(chan result, 1)}
 	e.request.Store(r)
-	for o.full() {
-		select {
-		case <-o.awaitRoom():
-		case <-ctx.Done():
-			return nil, script.NewError(script.OverloadedError, "%s has %d requests and calls waiting", k, maxInbox)
-		}
-	}
 	for !o.offer(e, true) {
 		o = n.Object(k)
 	}
@@ -281,8 +278,14 @@ func (n *Node) Request(ctx context.Context, k key.Key, r *script.Request) (*Resp
 		}
 		return r.unwrap()
 	case <-ctx.Done():
+		if o.leaveLine(e) {
+			return nil, script.NewError(script.OverloadedError, "%s has %d requests and calls waiting", k, maxInbox)
+		}
 		if e.state.CompareAndSwap(0, 2) {
 			e.request.Store(nil)
+			if !e.entered.Load() {
+				return nil, script.NewError(script.OverloadedError, "%s had no time for the request", k)
+			}
 			return nil, script.NewError(script.TimeoutError, "no response in time")
 		}
 		return (<-e.result).unwrap()

@@ -1,7 +1,9 @@
 package object
 
 import (
+	"container/list"
 	"errors"
+	"runtime"
 	"sync"
 	"time"
 
@@ -24,6 +26,10 @@ const (
 	// handlers of sockets and timers, which nobody waits for, have longer.
 	taskTimeout = 30 * time.Second
 	lingering   = 15 * time.Minute
+	// eventsAtATime is after how many events an object lets others have the processor.
+	// One that is flooded would take its ten milliseconds each time, and make as many
+	// answers ready at once, behind all of which every step of everybody else waits.
+	eventsAtATime = 16
 )
 
 // Object is one durable object: what outlives its VM. Its goroutine exists only
@@ -48,11 +54,11 @@ type Object struct {
 type agenda struct {
 	// The object's mutex guards what is up to the blank line.
 	inbox   inbox
-	waiting int           // requests and calls among the events
-	calls   int           // live calls among the events
-	place   place         // its own mutex guards it
-	room    chan struct{} // not nil: closed when requests and calls have room again
-	current event         // what is handled
+	waiting int       // requests and calls among the events
+	calls   int       // live calls among the events
+	line    list.List // of *requestEvent, for whom the inbox has no room; empty unless it is full. Connections bound it
+	place   place     // its own mutex guards it
+	current event     // what is handled
 
 	// The object's goroutine owns what follows.
 	unreleased []*turn // in order; those before the first uncommitted one are released
@@ -85,8 +91,8 @@ type failure struct {
 	err     *script.Error
 }
 
-// offer puts an event into the inbox. It reports false if the object was
-// forgotten meanwhile.
+// offer puts an event into the inbox, or a request in line for it if that is full. It
+// reports false if the object was forgotten meanwhile.
 func (o *Object) offer(e event, counted bool) (ok bool) {
 	o.mu.Lock()
 	if o.gone {
@@ -99,6 +105,11 @@ func (o *Object) offer(e event, counted bool) (ok bool) {
 		return true
 	}
 	o.needAgenda()
+	if r, ok := e.(*requestEvent); ok && o.waiting >= maxInbox {
+		r.inLine = o.line.PushBack(r)
+		o.mu.Unlock()
+		return true
+	}
 	if counted {
 		o.waiting++
 	}
@@ -125,28 +136,34 @@ func (o *Object) full() bool {
 	return o.agenda != nil && o.waiting >= maxInbox
 }
 
-// awaitRoom returns a channel that is closed when there may be room again.
-func (o *Object) awaitRoom() <-chan struct{} {
+// leaveLine takes a request out of the line. It reports false if it is in the inbox,
+// or was, by now.
+func (o *Object) leaveLine(e *requestEvent) (left bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.agenda == nil || o.waiting < maxInbox { // there is room by now
-		room := make(chan struct{})
-		close(room)
-		return room
+	if e.inLine == nil {
+		return false
 	}
-	if o.room == nil {
-		o.room = make(chan struct{})
-	}
-	return o.room
+	o.line.Remove(e.inLine)
+	e.inLine = nil
+	return true
 }
 
-// makeRoom takes events off the count and wakes those who wait. The mutex is held.
+// makeRoom takes events off the count, and lets in who is first in line. One comes in
+// for one that has entered: to wake all of them would be work for each of them, each
+// time. The mutex is held.
 func (o *Object) makeRoom(events int) {
 	o.waiting -= events
-	if o.room != nil && o.waiting < maxInbox {
-		close(o.room)
-		o.room = nil
+	for o.waiting < maxInbox && o.line.Len() > 0 {
+		o.waiting++
+		o.inbox.pushEvent(o.firstInLine())
 	}
+}
+
+func (o *Object) firstInLine() *requestEvent {
+	e := o.line.Remove(o.line.Front()).(*requestEvent)
+	e.inLine = nil
+	return e
 }
 
 // complete puts a completion into the inbox.
@@ -181,7 +198,7 @@ func (o *Object) start() {
 func (o *Object) run() {
 	defer o.node.finish()
 	defer o.node.balance()
-	for {
+	for n := 0; ; {
 		if o.outdated() {
 			o.renew()
 		}
@@ -220,6 +237,9 @@ func (o *Object) run() {
 		}
 		o.current = e
 		o.mu.Unlock()
+		if n++; n%eventsAtATime == 0 {
+			runtime.Gosched()
+		}
 		if c != nil {
 			c(o)
 		} else {

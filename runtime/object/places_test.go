@@ -122,7 +122,7 @@ func TestARequestThatGaveUpWakesNobody(t *testing.T) {
 			room := fmt.Sprint("r", i)
 			_, err := n.Request(ctx, key.Key{Type: "Room", ID: room}, &script.Request{Method: "GET", URL: "http://x/read/" + room})
 			cancel()
-			if e := (*script.Error)(nil); !errors.As(err, &e) || e.Name != script.TimeoutError {
+			if e := (*script.Error)(nil); !errors.As(err, &e) || e.Name != script.OverloadedError {
 				t.Errorf("%v", err)
 			}
 		}

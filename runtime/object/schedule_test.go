@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"chat.example.com.ai/store"
 )
 
 // ticks keeps what handlers of $.every tell it.
@@ -99,7 +101,7 @@ $.every('0 9 * * *', () => { $.Room('a').tick('tried ' + ++tries); if (tries < 3
 $.every('0 9 * * *', () => { throw new Error('never') })`, func(p *program, restart func(time.Duration, string)) {
 		sleep(5 * time.Minute)
 		p.want("/ticks/a", "tried 3")
-		letters, err := p.store.DeadLetters(p.t.Context(), 0, 10)
+		letters, err := p.store.FindLetters(p.t.Context(), store.LetterQuery{Limit: 10})
 		if err != nil || len(letters) != 1 || letters[0].Handler != "every.js#every 0 9 * * *#2" || !strings.HasPrefix(letters[0].Position, "every.js:5:") {
 			t.Errorf("dead letters %+v, %v", letters, err)
 		}

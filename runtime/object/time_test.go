@@ -21,6 +21,7 @@ export default DO.extend({
   async init() { if (this.ctx.id.name === 'slow-init') await sleep(20); if (this.ctx.id.name === 'no-init') await never },
   onRequest() {
     this.app.get('/read/:room', (c) => c.text('hello'))
+    this.app.get('/number/:room', (c) => c.text(String(this.number = (this.number ?? 0) + 1)))
     this.app.get('/timer/:room', (c) => { setTimeout(() => { this.fired = true }, 25_000); return c.text('set') })
     this.app.get('/fired/:room', (c) => c.text(String(this.fired)))
     this.app.get('/never/:room', async (c) => { await never })
@@ -188,6 +189,26 @@ func TestRequestsWaitForRoomInTheInbox(t *testing.T) {
 		}
 		if answered != 1+1024+more || refused != more {
 			t.Errorf("%d were answered and %d refused, want %d and %d", answered, refused, 1+1024+more, more)
+		}
+	})
+}
+
+func TestRequestsWaitInLine(t *testing.T) {
+	inBubble(t, func(t *testing.T, n *object.Node) {
+		const many = 1024 + 50
+		answers := make([]chan string, many)
+		for i := range many {
+			answers[i] = make(chan string, 1)
+			go func() {
+				got, err := ask(n, "slow-init", "/number/slow-init")
+				answers[i] <- fmt.Sprint(got, " ", err)
+			}()
+			synctest.Wait() // it is in the inbox, or in line for it
+		}
+		for i, answer := range answers {
+			if got, want := <-answer, fmt.Sprint(i+1, " ", nil); got != want {
+				t.Fatalf("request %d is told %s, want %s", i+1, got, want)
+			}
 		}
 	})
 }
