@@ -117,7 +117,11 @@ var contextClass = &class{
 			return goja.Undefined()
 		},
 		"set": func(vm *VM, this *native, call goja.FunctionCall) goja.Value {
-			vm.check(contextOf(this).variables(vm).Set(vm.text(call.Argument(0)), call.Argument(1)))
+			c, name := contextOf(this), vm.text(call.Argument(0))
+			if name == userVariable && c.request.user != nil {
+				vm.throwType("c.set('user'): it is whom the request is from, and stays so")
+			}
+			vm.check(c.variables(vm).Set(name, call.Argument(1)))
 			return goja.Undefined()
 		},
 	},
@@ -135,10 +139,17 @@ func contextBody(vm *VM, this *native, call goja.FunctionCall) goja.Value {
 	return v
 }
 
+// userVariable is the variable that has whom the request is from. Where nobody was
+// verified it is one like any other.
+const userVariable = "user"
+
 // variables is the object behind get, set and var. It has no prototype.
 func (c *requestContext) variables(vm *VM) *goja.Object {
 	if c.vars == nil {
 		c.vars = vm.rt.CreateObject(nil)
+		if u := c.request.user; u != nil {
+			vm.check(c.vars.DefineDataProperty(userVariable, vm.userObject(u), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_TRUE))
+		}
 	}
 	return c.vars
 }

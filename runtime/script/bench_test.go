@@ -22,16 +22,22 @@ type chatHost struct {
 	view    *store.View
 	sockets []Socket
 	ids     int
+	looks   int // at the clock
 }
 
 func (h *chatHost) Listed(Socket) bool { return true }
 
+// Now is so much later each time that nobody is too fast for the chat.
+func (h *chatHost) Now() time.Time {
+	h.looks++
+	return time.UnixMilli(int64(h.looks) * 100)
+}
+
 func (h *chatHost) Key() key.Key                          { return h.key }
-func (h *chatHost) Now() time.Time                        { return time.Now() }
 func (h *chatHost) NewID() string                         { h.ids++; return fmt.Sprintf("01HZX%021d", h.ids) }
 func (h *chatHost) View() *store.View                     { return h.view }
 func (h *chatHost) Reads() context.Context                { return context.Background() }
-func (h *chatHost) Accept([]string) Socket                { return nil }
+func (h *chatHost) Accept([]string, *User) Socket         { return nil }
 func (h *chatHost) Sockets() iter.Seq[Socket]             { return slices.Values(h.sockets) }
 func (h *chatHost) TaggedSockets(string) iter.Seq[Socket] { return slices.Values(h.sockets) }
 func (h *chatHost) SocketCount() int                      { return len(h.sockets) }
@@ -52,6 +58,7 @@ func (s person) Tags() []string { return []string{"room:general", "user:ann"} }
 func (s person) Attachment() []byte {
 	return []byte(`{"user":"ann","since":{"$date":1700000000000}}`)
 }
+func (s person) User() *User               { return nil }
 func (s person) AutoResponseAt() time.Time { return time.Time{} }
 func (s person) ReadyState() int           { return 1 }
 

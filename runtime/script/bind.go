@@ -50,7 +50,12 @@ type native struct {
 // classState is what a VM keeps of a class that was used in it.
 type classState struct {
 	proto   *goja.Object
-	methods map[string]goja.Value
+	methods []boundMethod // few; a map would take more than they do
+}
+
+type boundMethod struct {
+	name     string
+	function goja.Value
 }
 
 // newNative makes a script object of class c for the host value.
@@ -118,8 +123,10 @@ func (n *native) Get(name string) goja.Value {
 // then the same for every object of the class in this VM.
 func (vm *VM) boundMethod(c *class, name string, m method) goja.Value {
 	st := vm.classState(c)
-	if f, ok := st.methods[name]; ok {
-		return f
+	for _, made := range st.methods {
+		if made.name == name {
+			return made.function
+		}
 	}
 	f := vm.rt.ToValue(func(call goja.FunctionCall) goja.Value {
 		this := nativeOf(call.This)
@@ -128,10 +135,7 @@ func (vm *VM) boundMethod(c *class, name string, m method) goja.Value {
 		}
 		return m(vm, this, call)
 	})
-	if st.methods == nil {
-		st.methods = make(map[string]goja.Value, 4)
-	}
-	st.methods[name] = f
+	st.methods = append(st.methods, boundMethod{name, f})
 	return f
 }
 

@@ -80,6 +80,22 @@ func bundle(folder string, files []string) (code map[string]string, folders []st
 	if err != nil {
 		return nil, nil, err
 	}
+	code = make(map[string]string, len(files))
+	report, err := build(abs, files, code, onlyDefault(abs))
+	if err != nil {
+		return nil, nil, err
+	}
+	// Files that are no modules export in CommonJS's way, if at all.
+	if others := slices.DeleteFunc(slices.Clone(files), report.isModule); len(others) > 0 {
+		if _, err := build(abs, others, code); err != nil {
+			return nil, nil, err
+		}
+	}
+	return code, report.folders(abs), nil
+}
+
+// build bundles files into code, and returns what went into it.
+func build(abs string, files []string, code map[string]string, plugins ...api.Plugin) (*metafile, error) {
 	entries := make([]api.EntryPoint, len(files))
 	for i, f := range files {
 		// The output is named after the whole file name: a.js and a.ts may stand side by side.
@@ -94,6 +110,7 @@ func bundle(folder string, files []string) (code map[string]string, folders []st
 		Platform:            api.PlatformNeutral,
 		MainFields:          []string{"module", "main"},
 		External:            []string{"dotdo"},
+		Plugins:             plugins,
 		Target:              api.ES2022,
 		// What goja doesn't know, esbuild writes in terms of what it does.
 		Supported: map[string]bool{
@@ -109,37 +126,57 @@ func bundle(folder string, files []string) (code map[string]string, folders []st
 		TsconfigRaw:    "{}", // an editor's jsconfig.json says nothing about how scripts run
 	})
 	if len(result.Errors) > 0 {
-		return nil, nil, bundleError(result.Errors)
+		return nil, bundleError(result.Errors)
 	}
-	code = make(map[string]string, len(files))
 	for _, out := range result.OutputFiles {
 		rel, err := filepath.Rel(abs, out.Path)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		text, err := countFromOne(string(out.Contents))
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		code[strings.TrimSuffix(filepath.ToSlash(rel), ".js")] = text
 	}
-	folders, err = inputFolders(abs, result.Metafile)
-	return code, folders, err
+	report := new(metafile)
+	return report, json.Unmarshal([]byte(result.Metafile), report)
 }
 
-// inputFolders reads from esbuild's report in which folders the bundled files are.
-func inputFolders(abs, metafile string) ([]string, error) {
-	var report struct {
-		Inputs map[string]struct{}
-	}
-	if err := json.Unmarshal([]byte(metafile), &report); err != nil {
-		return nil, err
-	}
+// onlyDefault has modules export what the runtime reads, their default, and by a plain
+// assignment. esbuild's own way of exporting walks through an object and so through
+// Object.prototype, all of whose methods come into being then: 8 KB in every VM.
+func onlyDefault(abs string) api.Plugin {
+	const entry = "entry"
+	return api.Plugin{Name: entry, Setup: func(build api.PluginBuild) {
+		build.OnResolve(api.OnResolveOptions{Filter: ".*"}, func(args api.OnResolveArgs) (api.OnResolveResult, error) {
+			if args.Kind != api.ResolveEntryPoint {
+				return api.OnResolveResult{}, nil // as without a plugin
+			}
+			return api.OnResolveResult{Path: args.Path, Namespace: entry}, nil
+		})
+		build.OnLoad(api.OnLoadOptions{Filter: ".*", Namespace: entry}, func(args api.OnLoadArgs) (api.OnLoadResult, error) {
+			text := fmt.Sprintf("import * as script from %q; exports.default = script.default", args.Path)
+			return api.OnLoadResult{Contents: &text, ResolveDir: abs}, nil
+		})
+	}}
+}
+
+// metafile is esbuild's report of the files that were bundled.
+type metafile struct {
+	Inputs map[string]struct{ Format string }
+}
+
+// isModule reports whether a file has an import or an export.
+func (m *metafile) isModule(file string) bool { return m.Inputs[file].Format == "esm" }
+
+// folders are those of all bundled files.
+func (m *metafile) folders(abs string) []string {
 	folders := make(map[string]bool)
-	for input := range report.Inputs {
+	for input := range m.Inputs {
 		folders[filepath.Dir(filepath.Join(abs, filepath.FromSlash(input)))] = true
 	}
-	return slices.Sorted(maps.Keys(folders)), nil
+	return slices.Sorted(maps.Keys(folders))
 }
 
 // bundleError makes one Error of the first of esbuild's messages; how many more

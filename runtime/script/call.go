@@ -23,6 +23,7 @@ type pendingCall struct {
 	calls    *Calls // nil while it waits for its arguments
 	op       int    // index into calls.Ops
 	settled  bool
+	lost     bool // the turn that made it failed: it is never made, and its rejection is on the way
 	value    goja.Value
 	err      goja.Value
 	position string // of the caller, for a rejection that nobody awaits
@@ -92,7 +93,7 @@ func (vm *VM) deferCall(target key.Key, path []string, isCall bool, args []goja.
 		}
 		previous := vm.current
 		vm.current = t
-		if !c.settled { // the turn that made it may have failed
+		if !c.settled && !c.lost {
 			if ex := vm.rt.Try(func() { vm.addOp(c, target, path, isCall, args) }); ex != nil {
 				vm.settleCall(c, nil, ex.Value())
 			}
@@ -194,7 +195,7 @@ func (vm *VM) await(c *pendingCall, done func(value, err goja.Value)) {
 		return
 	}
 	c.waiting = append(c.waiting, done)
-	if c.calls != nil {
+	if c.calls != nil && !c.lost {
 		c.calls.awaited = true
 		if !c.calls.sent && !slices.Contains(vm.turn.outgoing, c.calls) { // made in an earlier turn of an event handler
 			vm.turn.outgoing = append(vm.turn.outgoing, c.calls)

@@ -82,7 +82,7 @@ func ctxAccept(vm *VM, this *native, call goja.FunctionCall) goja.Value {
 	tags := vm.tags(call.Argument(1))
 	ws.pair.used = true
 	ws.pair.server = ws // the end that was accepted is the server's; the other goes into the Response
-	s := vm.host.Accept(tags)
+	s := vm.host.Accept(tags, vm.current.user)
 	ws.socket = s
 	vm.keepSocket(s, n)
 	vm.turn.accepted = append(vm.turn.accepted, s)

@@ -34,7 +34,9 @@ func (vm *VM) dotdoModule() *goja.Object {
 		o := vm.rt.NewObject()
 		must(o.Set("$", vm.dollarObject()))
 		must(o.Set("DO", vm.newNative(doClass, nil).self))
-		must(o.Set("extractMentions", vm.rt.GlobalObject().Get("extractMentions")))
+		vm.makeLazily(o, map[string]func(*VM) goja.Value{ // few scripts use it
+			"extractMentions": func(vm *VM) goja.Value { return vm.rt.GlobalObject().Get("extractMentions") },
+		})
 		vm.dotdo = o
 	}
 	return vm.dotdo

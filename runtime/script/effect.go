@@ -110,6 +110,7 @@ type Request struct {
 	URL    string
 	Header http.Header
 	Body   []byte
+	User   *User // whom it is from; nil if nobody was verified
 }
 
 // Event is what a handler gets.

@@ -16,6 +16,7 @@ type Socket interface {
 	ID() uint64
 	Tags() []string
 	Attachment() []byte
+	User() *User // who is at its other end; nil if nobody was verified
 	AutoResponseAt() time.Time
 	ReadyState() int // as in the WebSocket API: 0 connecting, 1 open, 2 closing, 3 closed
 }
@@ -31,9 +32,10 @@ type Host interface {
 	View() *store.View
 	// Reads is the context of the running turn's reads: it ends with the turn's deadline.
 	Reads() context.Context
-	// Accept makes a socket for the object that waits for its 101. It is listed at
+	// Accept makes a socket for the object that waits for its 101, with the user of
+	// the request that it answers, nil if that has none. It is listed at
 	// once; an Outcome names it among its Orphans if nothing becomes of it.
-	Accept(tags []string) Socket
+	Accept(tags []string, user *User) Socket
 	// Sockets lists the object's sockets: all, newest first, or those with a tag
 	// in the order they were accepted.
 	Sockets() iter.Seq[Socket]

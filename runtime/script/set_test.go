@@ -203,3 +203,20 @@ if (got !== '[["ann","bob.b","ü_1"],true]') throw new Error(got)
 		t.Fatal(err, s)
 	}
 }
+
+// What is no module exports in CommonJS's way, or nothing at all.
+func TestFilesThatAreNoModules(t *testing.T) {
+	set, err := load(t, map[string]string{
+		"a.js": "const { DO } = require('dotdo')\nexports.default = DO.extend({ $type: 'Room', f() {} })",
+		"b.js": "// nothing: import, export",
+		"c.ts": "let count: number = 1",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range set.Parts() {
+		if (part.Noun == "Room") != (part.File == "a.js") {
+			t.Errorf("%s is a part of %q", part.File, part.Noun)
+		}
+	}
+}

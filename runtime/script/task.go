@@ -32,6 +32,7 @@ type task struct {
 	alarm    int64         // of an alarm: its ID; else 0
 	durable  []*Calls      // made and not awaited, in a VM of handlers: stored when it ends
 	accepted []Socket      // sockets that wait for the 101 of this request
+	user     *User         // whom this request is from
 }
 
 // begin starts a task: f calls its handlers and returns what they returned.
@@ -293,13 +294,14 @@ func (vm *VM) Failed(id TaskID, s Socket, err string) Outcome {
 // Finished, in this turn or a later one.
 func (vm *VM) Request(id TaskID, r *Request) Outcome {
 	return vm.run(func() {
-		t := &task{id: id, kind: "request", method: "onRequest"}
+		t := &task{id: id, kind: "request", method: "onRequest", user: r.User}
 		t.finish = func(t *task) { vm.respond(t, t.result) }
 		vm.begin(t, func() []goja.Value {
 			if vm.app == nil {
 				vm.app = vm.newApp()
 			}
 			req := vm.newRequest(r.Method, r.URL, r.Header, r.Body)
+			req.host.(*request).user = r.User
 			return []goja.Value{vm.dispatch(vm.app.host.(*app), req)}
 		})
 	})
@@ -318,6 +320,9 @@ func (vm *VM) respond(t *task, v goja.Value) {
 			vm.throwType("a response with status 101 needs the webSocket of a WebSocketPair whose other end went through this.ctx.acceptWebSocket")
 		}
 		out.Socket = ws.pair.server.socket
+		if !slices.Contains(t.accepted, out.Socket) { // and so perhaps with another user
+			vm.throwType("the WebSocket was accepted in the answer to another request")
+		}
 		t.accepted = slices.DeleteFunc(t.accepted, func(s Socket) bool { return s == out.Socket })
 	}
 	vm.collect(Finished{Task: t.id, Response: out}, len(out.Body))

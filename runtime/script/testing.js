@@ -388,8 +388,8 @@
   }
 
   /** Opens a socket: await connect('/ws/general?user=ann'). */
-  async function connect(path, { headers = {} } = {}) {
-    const { value } = await start('connect', [path, headers], undefined)
+  async function connect(path, { headers = {}, user = null } = {}) {
+    const { value } = await start('connect', [path, headers, user], undefined)
     const connection = new Connection(value.id, path)
     for (const [kind, ...args] of early.get(value.id) ?? []) deliver(value.id, kind, args)
     early.delete(value.id)
@@ -407,11 +407,11 @@
   // ---- requests and time
 
   /** Makes a request: await request('PUT', '/users/ann/profile', { body: { name: 'Ann' } }). */
-  async function request(method, path, { body, headers = {} } = {}) {
+  async function request(method, path, { body, headers = {}, user = null } = {}) {
     const bytes = typeof body === 'string' || isBytes(body)
     const kind = body === undefined || bytes ? {} : { 'Content-Type': 'application/json' }
     const sent = body === undefined || bytes ? body : JSON.stringify(body)
-    const { value, data } = await start('request', [method, path, { ...kind, ...headers }], sent)
+    const { value, data } = await start('request', [method, path, { ...kind, ...headers }, user], sent)
     return new Response([101, 204, 205, 304].includes(value.status) ? null : data, { status: value.status, headers: value.headers })
   }
 

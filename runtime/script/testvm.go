@@ -268,7 +268,7 @@ func (o *testObject) Now() time.Time                        { return time.Now() 
 func (o *testObject) NewID() string                         { return "" }
 func (o *testObject) View() *store.View                     { return nil }
 func (o *testObject) Reads() context.Context                { return context.Background() }
-func (o *testObject) Accept([]string) Socket                { return nil }
+func (o *testObject) Accept([]string, *User) Socket         { return nil }
 func (o *testObject) Sockets() iter.Seq[Socket]             { return func(func(Socket) bool) {} }
 func (o *testObject) TaggedSockets(string) iter.Seq[Socket] { return o.Sockets() }
 func (o *testObject) SocketCount() int                      { return 0 }

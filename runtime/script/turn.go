@@ -78,25 +78,30 @@ func (vm *VM) run(f func()) (out Outcome) {
 	err := vm.protect(f)
 	t := vm.current
 	vm.current = nil
-	if err == nil && vm.turn.err == nil {
-		vm.flushCalls()
-	}
-	if err != nil {
-		e := vm.toError(err)
-		if t != nil {
-			vm.failTask(t, e)
+	// What went wrong is told within the turn's time: to read an error may run a script.
+	vm.carefully(func() {
+		if err == nil && vm.turn.err == nil {
+			vm.flushCalls()
 		}
-		vm.failTurn(e)
+	})
+	if err != nil {
 		if _, exception := err.(*goja.Exception); !exception {
 			vm.turn.dropped = true // an interrupt, an overflow, a panic: the VM's state is anybody's guess
 		}
+		vm.carefully(func() {
+			e := vm.toError(err)
+			if t != nil {
+				vm.failTask(t, e)
+			}
+			vm.failTurn(e)
+		})
 	}
+	vm.carefully(vm.reportRejections)
+	vm.carefully(vm.reportUnheard)
 	if vm.watch.stop() {
 		vm.turn.dropped = true
 		vm.failTurn(NewError(TimeoutError, "the turn ran longer than %v", vm.watch.timeout))
 	}
-	vm.reportRejections()
-	vm.reportUnheard()
 	out = vm.outcome()
 	out.Took = time.Since(started)
 	return out
@@ -112,6 +117,22 @@ func (vm *VM) protect(f func()) (err error) {
 	vm.body = f
 	_, err = vm.trampoline(goja.Undefined())
 	return err
+}
+
+// carefully runs f after the jobs of a turn. A script may have made properties of what it
+// throws getters, and neither an interrupt nor an overflow in them is caught by Try. In
+// a VM that is given up, no script runs any more: its time may be over.
+func (vm *VM) carefully(f func()) {
+	defer func() {
+		if x := recover(); x != nil {
+			vm.turn.dropped = true
+			vm.failTurn(vm.toError(panicked(x)))
+		}
+	}()
+	if vm.turn.dropped {
+		vm.rt.Interrupt(NewError(internalError, "the turn is over"))
+	}
+	f()
 }
 
 // panicked makes an error of a recovered value that is no exception of a script.
@@ -191,6 +212,11 @@ func (vm *VM) outcome() Outcome {
 		ws.closing = false
 	}
 	out.Rejected = t.calls
+	for _, id := range t.calls { // they are rejected in a turn of their own, and others may come before that
+		if c := vm.calls[id]; c != nil {
+			c.lost = true
+		}
+	}
 	if t.autoChanged {
 		vm.autoResponse = t.autoBefore
 	}

@@ -192,6 +192,19 @@ var declaredAs = map[string]string{"$": "Dollar", "DO": "DurableObjects", "conso
 // undeclared are classes that scripts can name no member of.
 var undeclared = []string{"$.on", "Stub", "ReadableStream"}
 
+// lazyNames are the members of an object that are made when a script names them.
+func lazyNames(o *goja.Object) map[string]bool {
+	names := map[string]bool{}
+	for _, table := range o.Prototype().Export().(*lazyMembers).tables {
+		for name := range table {
+			if name != "throw" && !strings.Contains(name, " ") { // no script can write such a name
+				names[name] = true
+			}
+		}
+	}
+	return names
+}
+
 // TestTypesNameWhatIsBound holds scripts/dotdo.d.ts and what scripts find in their
 // virtual machine against each other. What ECMAScript itself has is left out.
 func TestTypesNameWhatIsBound(t *testing.T) {
@@ -203,14 +216,7 @@ func TestTypesNameWhatIsBound(t *testing.T) {
 	vm := set.newVM(nil)
 	global := vm.rt.GlobalObject()
 
-	bound := map[string]bool{}
-	for _, table := range global.Prototype().Export().(*lazyMembers).tables {
-		for name := range table {
-			if name != "throw" && !strings.Contains(name, " ") { // no script can write such a name
-				bound[name] = true
-			}
-		}
-	}
+	bound := lazyNames(global)
 	engine := goja.New().GlobalObject().GetOwnPropertyNames()
 	for _, name := range global.GetOwnPropertyNames() {
 		if !slices.Contains(engine, name) {
@@ -219,7 +225,7 @@ func TestTypesNameWhatIsBound(t *testing.T) {
 	}
 	same(t, "globals", bound, d.globals)
 
-	exports := map[string]bool{}
+	exports := lazyNames(vm.dotdoModule())
 	for _, name := range vm.dotdoModule().GetOwnPropertyNames() {
 		exports[name] = true
 	}

@@ -46,7 +46,8 @@ type VM struct {
 	// What this VM has made so far of what scripts can reach.
 	app        *native
 	ctx        *native
-	kv         *native
+	kv         *native // storage
+	syncKV     *native
 	things     *native
 	dollar     *native
 	nouns      map[string]goja.Value // the functions $.User and so on

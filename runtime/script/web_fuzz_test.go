@@ -238,6 +238,23 @@ func decodeByStandard(data []byte) string {
 	return string(out)
 }
 
+// quickly does something that must not take longer, and does it again if it does: a
+// machine that others use too may stand still for a while.
+func quickly(t *testing.T, most time.Duration, f func()) {
+	t.Helper()
+	var all []time.Duration
+	for range 3 {
+		start := time.Now()
+		f()
+		took := time.Since(start)
+		if took <= most {
+			return
+		}
+		all = append(all, took)
+	}
+	t.Fatalf("it took %v, want %v at most", all, most)
+}
+
 // FuzzURL parses URLs and queries: it must end, quickly, with a URL or a
 // TypeError; and what it makes of a query is what net/url makes of it, and what
 // it reads of its own writing.
@@ -255,17 +272,16 @@ func FuzzURL(f *testing.F) {
 		}
 		must(vm.rt.Set("text", text))
 		must(vm.rt.Set("base", base))
-		start := time.Now()
-		got := vm.eval(t, `{
-			const u = base ? new URL(text, base) : new URL(text)
-			for (const part of ['protocol', 'username', 'password', 'host', 'hostname', 'port', 'pathname', 'search', 'hash']) { const v = u[part]; u[part] = text; u[part] = v }
-			u.searchParams.append(text, base)
-			u.searchParams.sort()
-			String(URL.canParse(u.href) || u.href)
-		}`)
-		if took := time.Since(start); took > 2*time.Second {
-			t.Fatalf("%q, %q took %v", text, base, took)
-		}
+		got := ""
+		quickly(t, 2*time.Second, func() {
+			got = vm.eval(t, `{
+				const u = base ? new URL(text, base) : new URL(text)
+				for (const part of ['protocol', 'username', 'password', 'host', 'hostname', 'port', 'pathname', 'search', 'hash']) { const v = u[part]; u[part] = text; u[part] = v }
+				u.searchParams.append(text, base)
+				u.searchParams.sort()
+				String(URL.canParse(u.href) || u.href)
+			}`)
+		})
 		if got != "true" && !strings.HasPrefix(got, "TypeError: Invalid URL") {
 			t.Fatalf("%q, %q: %s", text, base, got)
 		}
@@ -333,12 +349,13 @@ func FuzzCron(f *testing.F) {
 			t.Skip()
 		}
 		cron = strings.Join(strings.Fields(cron), " ")
-		start := time.Now()
-		if ex := vm.rt.Try(func() { vm.checkCron(cron) }); ex != nil {
-			if !strings.HasPrefix(ex.Error(), "TypeError: $.every: ") {
-				t.Fatalf("%q: %v", cron, ex)
+		quickly(t, 2*time.Second, func() {
+			if ex := vm.rt.Try(func() { vm.checkCron(cron) }); ex != nil {
+				if !strings.HasPrefix(ex.Error(), "TypeError: $.every: ") {
+					t.Fatalf("%q: %v", cron, ex)
+				}
+				return
 			}
-		} else {
 			s := Schedule{Cron: cron}
 			after := time.Unix(seconds%4e9, 0).UTC() // within 130 years
 			at, err := s.Next(after)
@@ -351,10 +368,7 @@ func FuzzCron(f *testing.F) {
 			if _, ok, err := s.Due(after, at.Add(-time.Second)); err != nil || ok {
 				t.Fatalf("%q: something is due before %v, %v", cron, at, err)
 			}
-		}
-		if took := time.Since(start); took > 2*time.Second {
-			t.Fatalf("%q took %v", cron, took)
-		}
+		})
 	})
 }
 

@@ -16,6 +16,9 @@ type request struct {
 	// redirect and signal are for fetch.
 	redirect string       // follow, manual or error
 	signal   *abortSignal // nil if none was given
+	// user is whom a client's request is from, nil if nobody was verified. A script's
+	// own request has none, nor has a copy.
+	user *User
 
 	headersObject goja.Value // once a script has asked for it
 }

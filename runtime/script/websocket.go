@@ -37,9 +37,10 @@ type socketPair struct {
 type webSocket struct {
 	pair       *socketPair
 	socket     Socket
-	attachment []byte // as this VM has it, committed or not
-	closing    bool   // the script has closed it
-	closed     bool   // it is gone
+	attachment []byte     // as this VM has it, committed or not
+	closing    bool       // the script has closed it
+	closed     bool       // it is gone
+	user       goja.Value // once a script has asked for it
 }
 
 var webSocketClass = &class{
@@ -61,6 +62,16 @@ var webSocketClass = &class{
 	getters: map[string]getter{
 		"readyState": func(vm *VM, this *native) goja.Value {
 			return vm.rt.ToValue(this.host.(*webSocket).readyState())
+		},
+		"user": func(vm *VM, this *native) goja.Value {
+			ws := this.host.(*webSocket)
+			if ws.socket == nil {
+				return goja.Undefined()
+			}
+			if ws.user == nil {
+				ws.user = vm.userObject(ws.socket.User())
+			}
+			return ws.user
 		},
 	},
 	prototype: func(vm *VM, proto *goja.Object) {

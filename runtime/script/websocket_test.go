@@ -18,12 +18,14 @@ type testSocket struct {
 	id         uint64
 	tags       []string
 	attachment []byte
+	user       *User
 	gone       bool
 }
 
 func (s *testSocket) ID() uint64                { return s.id }
 func (s *testSocket) Tags() []string            { return s.tags }
 func (s *testSocket) Attachment() []byte        { return s.attachment }
+func (s *testSocket) User() *User               { return s.user }
 func (s *testSocket) AutoResponseAt() time.Time { return time.Time{} }
 func (s *testSocket) ReadyState() int           { return stateOpen }
 
