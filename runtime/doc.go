@@ -2,8 +2,11 @@
 //
 //	cmd/runtime        flags, environment, signals, and the wiring of all that follows
 //	       /scripttest the tests of scripts: each a program of its own, on its own clock
+//	      /browsertest tests alone: people with the page, in Chromium
 //	api                the HTTP edge: routes of the scripts, health, metrics
 //	   /admin          commands that ask the running program: dead letters
+//	   /web            the chat page
+//	   /identity       who somebody is, from the token that they came with
 //	runtime/object     durable objects: inbox, turn, commit, release, hibernation, calls, alarms
 //	runtime/script     scripts to virtual machines: bundle, load, bind, call
 //	runtime/socket     client sockets: upgrade, tags, send queues, close
@@ -56,5 +59,13 @@
 //   - github.com/gofrs/flock (store) keeps a second process off a data folder.
 //   - github.com/oklog/ulid (object) makes ids that sort by time.
 //   - github.com/prometheus/client_golang (api) writes /metrics.
+//   - github.com/rs/cors (api) speaks CORS: what a preflight is told, and what answers say
+//     then. The check of who may ask at all is our own: http.CrossOriginProtection leaves
+//     out the upgrades of WebSockets, which are GETs, and compares hosts as they are written.
+//   - github.com/golang-jwt/jwt/v5 (api/identity) verifies tokens: kept up by many, pins
+//     algorithms, and needs nothing but the standard library.
+//   - github.com/chromedp/chromedp (tests) drives Chromium over a pipe, with its
+//     protocol in Go (cdproto) and nothing else below it; it follows Chromium's releases,
+//     while rod has had none since 2024.
 //   - go.uber.org/goleak (tests) finds goroutines that nobody waited for.
 package runtime

@@ -20,6 +20,8 @@ var level = map[string]int{
 	"cmd/runtime/scripttest": 1,
 	"api":                    2,
 	"api/admin":              2,
+	"api/web":                3,
+	"api/identity":           3,
 	"runtime/object":         3,
 	"runtime/script":         4,
 	"runtime/socket":         4,
@@ -30,6 +32,8 @@ var level = map[string]int{
 	"runtime/key":            6,
 	"runtime/failpoint":      6,
 	"runtime":                7,
+
+	"cmd/runtime/browsertest": 0,
 }
 
 // owners are the packages that may import a third-party library, by the
@@ -48,6 +52,8 @@ var owners = map[string][]string{
 	"github.com/gofrs/flock":      {"store"},
 	"github.com/oklog/ulid":       {"runtime/object"},
 	"github.com/prometheus":       {"api"},
+	"github.com/rs/cors":          {"api"},
+	"github.com/golang-jwt/jwt":   {"api/identity"},
 }
 
 // goPackage is what go list says of a package.

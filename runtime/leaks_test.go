@@ -15,7 +15,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // looksForLeaks finds the check in the TestMain of a package. One that has more to
 // do at its end asks by itself what is left.
-var looksForLeaks = regexp.MustCompile(`func TestMain\(m \*testing\.M\) \{\s*goleak\.VerifyTestMain\(m|goleak\.Find\(`)
+var looksForLeaks = regexp.MustCompile(`func TestMain\(m \*testing\.M\) \{(?:\n\t.*)*?\s*goleak\.VerifyTestMain\(m|goleak\.Find\(`)
 
 // ignored finds what a check leaves out, and the line before it.
 var ignored = regexp.MustCompile(`(.*)\n.*goleak\.Ignore\w+\(`)
