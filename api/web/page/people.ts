@@ -1,0 +1,44 @@
+// The list of who is here.
+
+import { avatar } from './avatar.ts'
+import { byId, element, setAttribute, setText } from './element.ts'
+import type { Room } from './room.ts'
+
+const shown = 200 // people; more are counted only
+
+export class People {
+  private readonly list = byId('people')
+  private readonly count = byId('people-count')
+
+  /** Pressing a person mentions them. */
+  constructor(mention: (user: string) => void) {
+    this.list.onclick = (event) => {
+      const button = (event.target as Element).closest('button')
+      if (button) mention(button.closest('li')!.dataset['user']!)
+    }
+  }
+
+  show(room: Room): void {
+    const { users, count } = room.presence
+    const named = users.slice(0, shown)
+    const items = new Map([...this.list.children].map((item) => [(item as HTMLElement).dataset['user'] ?? '', item]))
+    named.forEach((user, index) => {
+      const item = items.get(user) ?? person(user, user === room.me)
+      items.delete(user)
+      if (this.list.children[index] !== item) this.list.insertBefore(item, this.list.children[index] ?? null)
+    })
+    for (const item of items.values()) item.remove()
+    if (count > named.length) this.list.append(element('li', { class: 'more' }, `and ${count - named.length} more`))
+    const known = room.greeted && room.refusal === ''
+    setText(this.count, known ? String(count) : '')
+    const toggle = byId('people-toggle')
+    setText(toggle.querySelector('.count')!, known ? String(count) : '')
+    setAttribute(toggle, 'aria-label', known ? `People, ${count} here` : 'People')
+  }
+}
+
+function person(user: string, isMe: boolean): HTMLElement {
+  const name = element('bdi', { class: 'name' }, user)
+  if (isMe) return element('li', { 'data-user': user }, avatar(user), name, element('span', { class: 'you' }, 'you'))
+  return element('li', { 'data-user': user }, element('button', { type: 'button', title: `Mention ${user}` }, avatar(user), name))
+}

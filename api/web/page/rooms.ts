@@ -1,0 +1,185 @@
+// The rooms that this person has joined, and the list of them.
+
+import { byId, element, setAttribute } from './element.ts'
+import { showSign } from './icon.ts'
+import { ofBrowser } from './kept.ts'
+import { isName, nameRule } from './protocol.ts'
+import { Room } from './room.ts'
+import type { Server } from './server.ts'
+
+const maxRooms = 100 // as the server keeps for a person
+
+/** The joined rooms, in the order they were joined. The server keeps them, and this browser a copy for the next start. */
+export class Rooms {
+  private rooms: ReadonlyMap<string, Room> = new Map()
+  private readonly others: BroadcastChannel // the person's other windows
+
+  constructor(
+    private readonly server: Server,
+    private readonly make: (name: string, wasJoined: boolean) => Room,
+    private readonly changed: () => void,
+  ) {
+    this.others = new BroadcastChannel(`rooms:${this.user}`)
+    this.others.onmessage = ({ data }) => this.take(data)
+  }
+
+  private get user(): string {
+    return this.server.identity.user
+  }
+
+  get all(): readonly Room[] {
+    return [...this.rooms.values()]
+  }
+
+  get(name: string): Room | undefined {
+    return this.rooms.get(name)
+  }
+
+  /** Begins with those of the last time, and takes the server's when they come. */
+  async load(current: string): Promise<void> {
+    if (this.rooms.size === 0) {
+      const before = remembered(this.user)
+      this.set([...before, current], before)
+    }
+    const path = `/users/${encodeURIComponent(this.user)}/rooms`
+    const { rooms } = await this.server.ask<{ rooms: string[] }>('GET', path)
+    this.set([...rooms, ...this.all.filter((room) => room.isOpen).map((room) => room.name), current], rooms)
+    if (!rooms.includes(current)) await this.server.ask('PUT', `${path}/${encodeURIComponent(current)}`)
+  }
+
+  /** Joins a room; one that let nobody in is tried again. */
+  join(name: string): Room {
+    const joined = this.rooms.get(name)
+    if (joined?.refusal === '') return joined
+    if (joined) this.rooms = new Map([...this.rooms].filter(([other]) => other !== name))
+    this.set([...this.rooms.keys(), name])
+    this.tell('PUT', name)
+    return this.rooms.get(name)!
+  }
+
+  /** Leaves a room. */
+  leave(name: string): void {
+    if (!this.rooms.has(name)) return
+    this.set([...this.rooms.keys()].filter((other) => other !== name))
+    this.tell('DELETE', name)
+  }
+
+  /** Has this browser forget what they are called: somebody else may come. */
+  forget(): void {
+    ofBrowser.removeItem(`rooms:${this.user}`)
+  }
+
+  private tell(method: 'PUT' | 'DELETE', name: string): void {
+    this.others.postMessage([...this.rooms.keys()])
+    void this.server.ask(method, `/users/${encodeURIComponent(this.user)}/rooms/${encodeURIComponent(name)}`).catch(() => {
+      // The list is a convenience: the room itself is open, and this browser remembers it.
+    })
+  }
+
+  private take(names: unknown): void {
+    if (!Array.isArray(names)) return
+    const open = this.all.filter((room) => room.isOpen).map((room) => room.name)
+    this.set([...names.filter((name) => typeof name === 'string'), ...open])
+  }
+
+  private set(names: readonly string[], joined: readonly string[] = []): void {
+    const before = this.rooms
+    const made: Room[] = []
+    this.rooms = new Map([...new Set(names.filter(isName).slice(-maxRooms))].map((name) => {
+      const room = before.get(name) ?? this.make(name, joined.includes(name))
+      if (!before.has(name)) made.push(room)
+      return [name, room]
+    }))
+    for (const [name, room] of before) if (!this.rooms.has(name)) room.end()
+    for (const room of made) room.connection.connect()
+    remember(this.user, [...this.rooms.keys()])
+    this.changed()
+  }
+}
+
+function remembered(user: string): string[] {
+  try {
+    const names: unknown = JSON.parse(ofBrowser.getItem(`rooms:${user}`) ?? '[]')
+    return Array.isArray(names) ? names.filter((name) => typeof name === 'string') : []
+  } catch {
+    return []
+  }
+}
+
+function remember(user: string, names: readonly string[]): void {
+  ofBrowser.setItem(`rooms:${user}`, JSON.stringify(names))
+}
+
+/** 7, or 99+. */
+export function countText(count: number): string {
+  return count > 99 ? '99+' : String(count)
+}
+
+/** The list of rooms, and the form to open another. */
+export class RoomList {
+  private readonly list = byId('rooms')
+  private readonly form = byId<HTMLFormElement>('room-new')
+  private readonly input = byId<HTMLInputElement>('room-name')
+
+  constructor(
+    private readonly server: Server,
+    leave: (name: string) => void,
+    open: (name: string) => void,
+  ) {
+    this.list.onclick = (event) => {
+      const button = (event.target as Element).closest('button')
+      if (button) leave(button.closest('li')!.dataset['room']!)
+    }
+    this.input.oninput = () => this.input.setCustomValidity('')
+    this.input.onfocus = () => void this.suggest()
+    this.form.onsubmit = (event) => {
+      event.preventDefault()
+      const name = this.input.value.trim().replace(/^#/, '').replace(/\s+/g, '-')
+      if (!isName(name)) {
+        this.input.setCustomValidity(`The name of a room is ${nameRule}.`)
+        this.input.reportValidity()
+        return
+      }
+      this.form.reset()
+      open(name)
+    }
+  }
+
+  show(rooms: readonly Room[]): void {
+    const items = new Map([...this.list.children].map((item) => [(item as HTMLElement).dataset['room'], item]))
+    rooms.forEach((room, index) => {
+      const item = items.get(room.name) ?? listItem(room.name)
+      items.delete(room.name)
+      if (this.list.children[index] !== item) this.list.insertBefore(item, this.list.children[index] ?? null)
+      show(item, room)
+    })
+    for (const item of items.values()) item.remove()
+  }
+
+  /** Offers the names of rooms that there are. */
+  private async suggest(): Promise<void> {
+    const rooms = await this.server.ask<{ room: string }[]>('GET', '/rooms').catch(() => [])
+    byId('room-names').replaceChildren(...rooms.slice(0, 200).map(({ room }) => element('option', { value: room })))
+  }
+}
+
+function listItem(name: string): HTMLElement {
+  return element('li', { 'data-room': name },
+    element('a', { href: `#${name}` }, element('span', { class: 'hash', 'aria-hidden': true }, '#'), element('span', { class: 'name' }, name)),
+    element('button', { type: 'button', class: 'leave', 'aria-label': `Leave ${name}`, title: 'Leave' }, '×'))
+}
+
+function show(item: Element, room: Room): void {
+  const link = item.querySelector('a')!
+  setAttribute(link, 'aria-current', room.isOpen ? 'page' : null)
+  showSign(link.querySelector('.hash')!, room.isPrivate)
+  let badge = link.querySelector('.unread')
+  if (room.unread === 0) return badge?.remove()
+  if (!badge) {
+    badge = element('span', { class: 'unread' })
+    link.append(badge)
+  }
+  const text = countText(room.unread)
+  if (badge.textContent !== text) badge.textContent = text
+  setAttribute(badge, 'title', `${text} unread`)
+}
