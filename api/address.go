@@ -10,7 +10,8 @@ import (
 // the rest, and chooses in it as it likes.
 const ipv6Bits = 64
 
-// clientOf is whom a request is from. It is the only place that says so.
+// clientOf is whom a request is from. It is the only place that says so, once
+// Proxies.resolve has taken a trusted proxy's word for it.
 func clientOf(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -22,7 +23,7 @@ func clientOf(r *http.Request) netip.Addr {
 // peerOf is who is at the other end of a connection; zero if that is no address.
 func peerOf(conn net.Conn) netip.Addr {
 	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-		return counted(tcp.AddrPort().Addr())
+		return tcp.AddrPort().Addr()
 	}
 	return netip.Addr{}
 }

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"container/list"
 	"log/slog"
 	"net"
 	"net/http"
@@ -19,11 +18,6 @@ const (
 	DefaultSockets    = 2000
 	DefaultNames      = 120
 )
-
-// maxDebts is how many addresses are remembered only because they asked for new
-// names a short while ago: some 3 MiB. Beyond it the oldest are forgotten. Who has
-// so many addresses gains nothing by that: each of them is new.
-const maxDebts = 16 << 10
 
 // AddressLimits are what one address may have; of IPv6, one /64. 0 is any number.
 type AddressLimits struct {
@@ -44,31 +38,29 @@ type AddressLimits struct {
 // concurrent use. It must be ended with Close.
 //
 // It knows the addresses that have connections, which the limit of open files
-// bounds, and maxDebts others.
+// bounds, and at most maxDebts that asked for new names.
 type AddressLimit struct {
-	limits AddressLimits
+	limits  AddressLimits
+	proxies Proxies
 
-	mu     sync.Mutex
-	known  map[netip.Addr]*address
-	byID   []*address // by account, which counts from 1; nil: free
-	free   []uint32
-	conns  map[net.Conn]*address // connections that are no sockets
-	kept   map[net.Conn]bool     // of them: those that had a response
-	debts  list.List             // of *address; who has had nothing open for the longest time first
-	closed bool
+	mu    sync.Mutex
+	known map[netip.Addr]*address
+	byID  []*address // by account, which counts from 1; nil: free
+	free  []uint32
+	conns map[net.Conn]*address // connections that are no sockets
+	kept  map[net.Conn]bool     // of them: those that had a response
+	asked debts[netip.Addr]     // for new names
 
 	handshakes, sockets, names episode
 }
 
-// address is what is known of one.
+// address is what is known of one that has connections.
 type address struct {
 	addr       netip.Addr
 	account    uint32
 	handshakes int
 	kept       int // connections that had a response
 	sockets    int
-	fullAt     time.Time     // when it may ask for a minute's worth of new names again
-	debt       *list.Element // in debts, if nothing is open
 }
 
 // NewAddressLimit makes the limit of all addresses.
@@ -80,6 +72,10 @@ func NewAddressLimit(limits AddressLimits, log *slog.Logger) *AddressLimit {
 	l.names = episode{log: log, over: "no address asks for too many new names any more"}
 	return l
 }
+
+// TrustProxies has their own connections count for nobody, since each is of many
+// clients. It is called before anything is served.
+func (l *AddressLimit) TrustProxies(p Proxies) { l.proxies = p }
 
 // Close ends what the log is told of.
 func (l *AddressLimit) Close() {
@@ -95,8 +91,9 @@ func (l *AddressLimit) exempt(a netip.Addr) bool {
 
 // admit counts a new connection, if its address may have it.
 func (l *AddressLimit) admit(conn net.Conn) bool {
-	a := peerOf(conn)
-	if l.exempt(a) {
+	peer := peerOf(conn)
+	a := counted(peer)
+	if l.exempt(a) || l.proxies.trusts(peer) {
 		return true
 	}
 	l.mu.Lock()
@@ -186,27 +183,17 @@ func (l *AddressLimit) Gone(account uint32) {
 func (l *AddressLimit) allowName(a netip.Addr, name key.Key) (wait time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	each := time.Minute / time.Duration(l.limits.Names)
-	now := time.Now()
-	e := l.address(a)
-	defer l.rest(e)
-	full := e.fullAt
-	if full.Before(now) {
-		full = now
-	}
-	full = full.Add(each)
-	if wait := full.Sub(now) - time.Duration(l.limits.Names)*each; wait > 0 {
+	wait, ok = l.asked.take(a, time.Minute/time.Duration(l.limits.Names), l.limits.Names)
+	if !ok {
 		l.names.note(1, "an address asks for too many new names: it gets 429", "address", a, "object", name.String())
-		return wait, false
 	}
-	e.fullAt = full
-	return 0, true
+	return wait, ok
 }
 
 // limitsNames reports whether new names of an address are counted.
 func (l *AddressLimit) limitsNames(a netip.Addr) bool { return l.limits.Names > 0 && !l.exempt(a) }
 
-// Known is how many addresses are known.
+// Known is how many addresses have connections.
 func (l *AddressLimit) Known() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -216,7 +203,6 @@ func (l *AddressLimit) Known() int {
 // address returns what is known of an address, made if there is nothing. The mutex
 // is held. Whoever leaves it without something open calls rest.
 func (l *AddressLimit) address(a netip.Addr) *address {
-	l.forget(2) // more than comes, so that what is forgotten is not behind for long
 	e := l.known[a]
 	if e == nil {
 		e = &address{addr: a}
@@ -230,43 +216,13 @@ func (l *AddressLimit) address(a netip.Addr) *address {
 		}
 		l.known[a] = e
 	}
-	if e.debt != nil {
-		l.debts.Remove(e.debt)
-		e.debt = nil
-	}
 	return e
 }
 
-// rest sees whether an address has something open. If not, it is a debtor, or
-// forgotten. The mutex is held.
+// rest forgets an address that has nothing open any more. The mutex is held.
 func (l *AddressLimit) rest(e *address) {
-	switch {
-	case e.handshakes+e.kept+e.sockets > 0 || e.debt != nil:
-	case e.fullAt.Before(time.Now()):
-		l.drop(e)
-	default:
-		e.debt = l.debts.PushBack(e)
-		if l.debts.Len() > maxDebts {
-			l.drop(l.debts.Front().Value.(*address))
-		}
-	}
-}
-
-// forget drops the oldest debtors that owe nothing any more, at most so many.
-func (l *AddressLimit) forget(most int) {
-	now := time.Now()
-	for range most {
-		first := l.debts.Front()
-		if first == nil || first.Value.(*address).fullAt.After(now) {
-			return
-		}
-		l.drop(first.Value.(*address))
-	}
-}
-
-func (l *AddressLimit) drop(e *address) {
-	if e.debt != nil {
-		l.debts.Remove(e.debt)
+	if e.handshakes+e.kept+e.sockets > 0 {
+		return
 	}
 	delete(l.known, e.addr)
 	l.byID[e.account-1] = nil

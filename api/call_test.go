@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"chat.example.com.ai/store"
 )
 
 const callers = `
@@ -195,7 +197,7 @@ $.on.Note.made((e) => { $.Nobody('x').notify('lost'); $.Room('one').hear('heard'
 	ws.send("x")
 	ws.want(`heard`)
 	s.eventually("one dead letter", func() bool { return s.metric("chat_dead_letters_total") == 1 })
-	letters, err := s.store.DeadLetters(t.Context(), 0, 10)
+	letters, err := s.store.FindLetters(t.Context(), store.LetterQuery{Limit: 10})
 	if err != nil || len(letters) != 1 {
 		t.Fatalf("dead letters: %v, %v", letters, err)
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"chat.example.com.ai/store"
 )
 
 // What an earlier run of the program left in the outbox is delivered at the next
@@ -117,13 +119,13 @@ export default DO.extend({
   hear(text) { this.broadcast('all', text) },
 })
 $.on.Note.made(async (e) => {
-  if (e.data === 'hang' && e.attempt === 1) Array.prototype.indexOf.call({ length: 4e6 }, 1)
+  if (e.data === 'hang' && e.attempt === 1) Array.prototype.indexOf.call({ length: 8e6 }, 1)
   if (e.data === 'wait') await new Promise((resolve) => setTimeout(resolve, 200))
   $.Room('one').hear(e.data + e.attempt)
 })
 $.on.Note.made((e) => {
-  if (e.data === 'hang') Array.prototype.indexOf.call({ length: 4e6 }, 1)
-}, { name: 'once', maxRetries: 0 })`}, turnTimeout(30*time.Millisecond))
+  if (e.data === 'hang') Array.prototype.indexOf.call({ length: 8e6 }, 1)
+}, { name: 'once', maxRetries: 0 })`}, turnTimeout(100*time.Millisecond))
 	ws := s.connect("/ws/one")
 	ws.send("wait")
 	ws.send("hang")
@@ -132,7 +134,7 @@ $.on.Note.made((e) => {
 		t.Errorf("received %v, want hang2 and wait1", got)
 	}
 	s.eventually("a dead letter", func() bool { return s.metric("chat_dead_letters_total") == 1 })
-	letters, err := s.store.DeadLetters(t.Context(), 0, 10)
+	letters, err := s.store.FindLetters(t.Context(), store.LetterQuery{Limit: 10})
 	if err != nil || len(letters) != 1 || letters[0].Handler != "once" || letters[0].Attempts != 1 || letters[0].Position != "room.js:13:11" {
 		t.Errorf("dead letters %+v, %v", letters, err)
 	}

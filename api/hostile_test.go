@@ -70,38 +70,36 @@ var endless = map[string]string{
 // An endless turn ends at the time-out and leaves nothing behind; its room answers
 // the next message, and no other room waits.
 func TestAnEndlessTurnCostsOnlyItself(t *testing.T) {
-	const timeout = 200 * time.Millisecond
+	const timeout = 400 * time.Millisecond
 	s := start(t, hostile(endless), turnTimeout(timeout))
 	other := s.connect("/ws/other")
-	var longest time.Duration
 	for name := range endless {
 		t.Run(name, func(t *testing.T) {
-			ws, before := s.connect("/ws/"+strings.ReplaceAll(name, " ", "-")), s.total()
-			began := time.Now()
-			ws.send(name)
-			for time.Since(began) < timeout/2 {
-				trip := time.Now()
-				other.send("stored")
-				other.want("stored nothing")
-				longest = max(longest, time.Since(trip))
-			}
-			ws.send("stored")
-			ws.want("stored nothing")
-			if took := time.Since(began); took > 10*timeout {
-				t.Errorf("the room was back after %v", took)
-			}
-			ws.send("hello")
-			ws.want("before")
-			ws.want("hello")
-			if n := s.total() - before; n != 1 {
-				t.Errorf("%d errors were counted, want 1", n)
-			}
+			room := strings.ReplaceAll(name, " ", "-")
+			quickly(t, 4*timeout, func() (longest time.Duration) { // with every core of the machine in use by others, too
+				ws := s.connect("/ws/" + room)
+				room += "-again"
+				before, began := s.total(), time.Now()
+				ws.send(name)
+				for time.Since(began) < timeout/2 {
+					trip := time.Now()
+					other.send("stored")
+					other.want("stored nothing")
+					longest = max(longest, time.Since(trip))
+				}
+				ws.send("stored")
+				ws.want("stored nothing")
+				took := time.Since(began)
+				ws.send("hello")
+				ws.want("before")
+				ws.want("hello")
+				if n := s.total() - before; n != 1 {
+					t.Errorf("%d errors were counted, want 1", n)
+				}
+				return max(longest, took*4/10) // the room is back within ten times the time-out
+			})
 		})
 	}
-	if longest > 4*timeout { // with every core of the machine in use by others, too
-		t.Errorf("another room waited for %v", longest)
-	}
-	t.Logf("another room waited for %v at most", longest)
 	if hung := s.node.Stats().Hung.Load(); hung != 0 {
 		t.Errorf("%d turns could not be interrupted", hung)
 	}
@@ -150,6 +148,14 @@ func TestHostileTurns(t *testing.T) {
 		"function":                 {body: "throw () => 1", fails: "an object without a message"},
 		"proxy thrown":             {body: "throw new Proxy({}, { get() { throw 1 }, getPrototypeOf() { throw 2 } })", fails: "an object without a message"},
 		"message that throws":      {body: "throw { get message() { throw 1 } }", fails: "an object without a message"},
+		"message that loops":       {body: "throw { get message() { for (;;); } }", fails: "ran longer than"},
+		"message that recurs":      {body: "throw { get message() { return this.message } }", fails: "Maximum call stack"},
+		"constructor that loops":   {body: "const e = new Error('x'); Object.defineProperty(e, 'constructor', { get() { for (;;); } }); throw e", fails: "ran longer than"},
+		"rejection that loops":     {body: "Promise.reject({ get message() { for (;;); } })", fails: "ran longer than"},
+		"rejection and a loop":     {body: "Promise.reject({ get message() { return 'x' } }); for (;;);", fails: "ran longer than"},
+		"loop, and another":        {body: "Promise.reject({ get message() { for (;;); } }); for (;;);", fails: "ran longer than"},
+		"rejection and a limit":    {body: "Promise.reject({ get message() { return 'x' } }); for (;;) $.send('A.b', 1)", fails: "at most 10000 rows"},
+		"later rejection":          {body: "return Promise.resolve().then(() => { throw { get message() { for (;;); } } })", fails: "ran longer than"},
 		"host's this":              {body: "ws.send.call({}, 'x')", fails: "Illegal invocation"},
 		"host's constructor":       {body: "return typeof ws.constructor.constructor('return this')().process", sends: "undefined"},
 		"Function's this":          {body: "return [typeof new Function('return this')().require, typeof globalThis.Go].join()", sends: "undefined,undefined"},
@@ -167,9 +173,14 @@ func TestHostileTurns(t *testing.T) {
 	for name, c := range cases {
 		mischief[name] = c.body
 	}
-	s := start(t, hostile(mischief))
+	// What reaches a limit has the time for it on a busy machine, too.
+	patient, hasty := start(t, hostile(mischief)), start(t, hostile(mischief), turnTimeout(script.DefaultTurnTimeout))
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
+			s := patient
+			if c.fails == "ran longer than" {
+				s = hasty
+			}
 			before := s.total()
 			ws := s.connect("/ws/" + strings.ReplaceAll(name, " ", "-"))
 			ws.send(name)
@@ -195,12 +206,12 @@ func TestHostileTurns(t *testing.T) {
 			ws.want("hello")
 		})
 	}
-	for _, r := range s.reports() {
+	for _, r := range patient.reports() {
 		if len(r.error) > 5000 {
 			t.Errorf("a line of the log has %d bytes", len(r.error))
 		}
 	}
-	if n := strings.Count(s.log.String(), "msg=x "); n < 500 || n > 1500 {
+	if n := strings.Count(patient.log.String(), "msg=x "); n < 500 || n > 1500 {
 		t.Errorf("%d lines of console.log, want about 1,000", n)
 	}
 }
@@ -208,13 +219,14 @@ func TestHostileTurns(t *testing.T) {
 // A built-in that loops in itself takes its own object out of service, and others
 // go on.
 func TestABuiltInThatCannotBeInterrupted(t *testing.T) {
-	const timeout = 30 * time.Millisecond
+	const timeout = 100 * time.Millisecond
 	builtins := map[string]string{
-		"indexOf":     "Array.prototype.indexOf.call({ length: 5e6 }, 1)",
-		"lastIndexOf": "Array.prototype.lastIndexOf.call({ length: 5e6 }, 1)",
+		"indexOf":     "Array.prototype.indexOf.call({ length: 8e6 }, 1)",
+		"lastIndexOf": "Array.prototype.lastIndexOf.call({ length: 8e6 }, 1)",
 	}
 	s := start(t, hostile(builtins), turnTimeout(timeout))
 	other := s.connect("/ws/other")
+	var slow []time.Duration
 	for name := range builtins {
 		t.Run(name, func(t *testing.T) {
 			hung := s.node.Stats().Hung.Load()
@@ -225,7 +237,7 @@ func TestABuiltInThatCannotBeInterrupted(t *testing.T) {
 				other.send("stored")
 				other.want("stored nothing")
 				if took := time.Since(trip); took > script.DefaultTurnTimeout {
-					t.Errorf("another room waited for %v", took)
+					slow = append(slow, took)
 				}
 			}
 			if code := ws.closeCode(); code != 1011 {
@@ -234,5 +246,8 @@ func TestABuiltInThatCannotBeInterrupted(t *testing.T) {
 			other.send("stored")
 			other.want("stored nothing")
 		})
+	}
+	if len(slow) > 1 { // one may have waited for the processor
+		t.Errorf("another room waited for %v", slow)
 	}
 }

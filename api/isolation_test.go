@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"chat.example.com.ai/runtime/script"
 )
 
 func TestAHostileMessageDelaysNobody(t *testing.T) {
@@ -20,20 +22,21 @@ export default DO.extend({
 })`})
 	evil, good := s.connect("/ws/evil"), s.connect("/ws/good")
 	const megabyte = 1 << 20
-	evil.send(strings.Repeat("[", megabyte))
-	evil.send(strings.Repeat("[", 500) + strings.Repeat("]", 500))
-	evil.send(strings.Repeat(`{"a":`, 501) + "1" + strings.Repeat("}", 501))
-	for range 20 {
-		began := time.Now()
-		good.send("ping")
-		good.want("pong")
-		if took := time.Since(began); took > time.Second {
-			t.Errorf("another room waited for %v", took)
+	quickly(t, time.Second, func() (worst time.Duration) {
+		evil.send(strings.Repeat("[", megabyte))
+		evil.send(strings.Repeat("[", 500) + strings.Repeat("]", 500))
+		evil.send(strings.Repeat(`{"a":`, 501) + "1" + strings.Repeat("}", 501))
+		for range 20 {
+			began := time.Now()
+			good.send("ping")
+			good.want("pong")
+			worst = max(worst, time.Since(began))
 		}
-	}
-	evil.want("RangeError: JSON is nested deeper than 500")
-	evil.want("1000 characters")
-	evil.want("RangeError: JSON is nested deeper than 500")
+		evil.want("RangeError: JSON is nested deeper than 500")
+		evil.want("1000 characters")
+		evil.want("RangeError: JSON is nested deeper than 500")
+		return worst
+	})
 	evil.send(strings.Repeat("x", megabyte+1))
 	if code := evil.closeCode(); code != 1009 {
 		t.Errorf("a message over 1 MiB was closed with %d, want 1009", code)
@@ -44,31 +47,34 @@ func TestLoopsEndAtTheTurnTimeout(t *testing.T) {
 	const timeout = 100 * time.Millisecond
 	s := start(t, files{"up.js": upgrade, "room.js": loops}, turnTimeout(timeout))
 	other := s.connect("/ws/other")
+	var sent int64
 	for _, loop := range []string{"sync", "job", "getter", "toJSON", "comparator", "caught", "recursion", "deepValue", "nothing"} {
 		t.Run(loop, func(t *testing.T) {
 			ws := s.connect("/ws/" + loop)
-			began := time.Now()
-			ws.send(loop)
-			other.send("hello")
-			other.want("before")
-			other.want("hello")
-			if took := time.Since(began); took > 3*timeout {
-				t.Errorf("another room waited for %v", took)
-			}
-			ws.send("after")
-			ws.want("before")
-			ws.want("after")
+			quickly(t, 3*timeout, func() time.Duration {
+				began := time.Now()
+				ws.send(loop)
+				sent++
+				other.send("hello")
+				other.want("before")
+				other.want("hello")
+				took := time.Since(began)
+				ws.send("after")
+				ws.want("before")
+				ws.want("after")
+				return took
+			})
 		})
 	}
-	if n := s.errorCount("webSocketMessage"); n != 9 {
-		t.Errorf("%d errors were reported, want 9:\n%s", n, s.log)
+	if n := s.errorCount("webSocketMessage"); n != sent {
+		t.Errorf("%d errors were reported, want %d:\n%s", n, sent, s.log)
 	}
 }
 
 // A match is bounded by a variable of the library, set once for the process: to
 // the default turn time-out, in these tests.
 func TestARegularExpressionEndsAtTheTurnTimeout(t *testing.T) {
-	s := start(t, files{"up.js": upgrade, "room.js": loops})
+	s := start(t, files{"up.js": upgrade, "room.js": loops}, turnTimeout(script.DefaultTurnTimeout))
 	ws, other := s.connect("/ws/one"), s.connect("/ws/other")
 	ws.send("regexp")
 	other.send("hello")

@@ -34,7 +34,7 @@ func NewMetrics() *Metrics {
 			Buckets: prometheus.ExponentialBuckets(10e-6, 4, 10)}),
 		commitTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "chat_commit_seconds", Help: "Time that commits took, until durable.",
-			Buckets: prometheus.ExponentialBuckets(100e-6, 3, 10)}),
+			Buckets: []float64{.0001, .0003, .001, .003, .01, .03, .1, .3, 1, 3}}),
 		batchSize: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "chat_commit_batches", Help: "Turns that shared a commit.",
 			Buckets: prometheus.ExponentialBuckets(1, 2, 11)}),
@@ -78,7 +78,7 @@ func (m *Metrics) WatchLimit(c *ConnLimit) {
 
 // WatchAddresses adds the counts of the limits of addresses.
 func (m *Metrics) WatchAddresses(l *AddressLimit) {
-	m.gauge("chat_addresses", "Addresses that have connections or were busy lately; exempt ones are not known.", func() float64 { return float64(l.Known()) })
+	m.gauge("chat_addresses", "Addresses that have connections; exempt ones are not counted.", func() float64 { return float64(l.Known()) })
 	m.counter("chat_address_connections_refused_total", "Connections of addresses that had too many.", func() float64 { return float64(l.handshakes.count()) })
 	m.counter("chat_address_sockets_refused_total", "Sockets of addresses that had too many.", func() float64 { return float64(l.sockets.count()) })
 	m.counter("chat_address_names_refused_total", "Requests for new names of addresses that asked for too many.", func() float64 { return float64(l.names.count()) })
@@ -90,6 +90,18 @@ func (m *Metrics) watchBodies(s *Server) {
 	m.gauge("chat_response_bodies_bytes", "Memory of the bodies of responses under way.", func() float64 { return float64(s.responses.held.Load()) })
 	m.counter("chat_request_bodies_refused_total", "Requests whose bodies found no room.", func() float64 { return float64(s.requests.trouble.count()) })
 	m.counter("chat_response_bodies_refused_total", "Responses that found no room.", func() float64 { return float64(s.responses.trouble.count()) })
+}
+
+// watchEntry adds what was refused because of where it is from or for which host.
+func (m *Metrics) watchEntry(s *Server) {
+	m.counter("chat_origins_refused_total", "Requests of pages that may not make them.", func() float64 { return float64(s.foreign.count()) })
+	m.counter("chat_hosts_refused_total", "Requests for hosts that are not known.", func() float64 { return float64(s.unknown.count()) })
+}
+
+// WatchRequests adds the counts of the limits of requests.
+func (m *Metrics) WatchRequests(l *RequestLimit) {
+	m.counter("chat_address_requests_refused_total", "Requests of addresses that made too many.", func() float64 { return float64(l.ofAddress.count()) })
+	m.counter("chat_user_requests_refused_total", "Requests of verified users who made too many.", func() float64 { return float64(l.ofUsers.count()) })
 }
 
 // Watch adds the counts that others keep.
@@ -116,6 +128,7 @@ func (m *Metrics) Watch(node *object.Node, sockets *socket.Server, events *event
 	counter("chat_frames_in_total", "Frames that clients sent.", func() float64 { return float64(sockets.Stats().FramesIn) })
 	counter("chat_frames_out_total", "Frames sent to clients.", func() float64 { return float64(sockets.Stats().FramesOut) })
 	counter("chat_sockets_slow_total", "Sockets closed because their peer read too slowly.", func() float64 { return float64(sockets.Stats().SlowClosed) })
+	counter("chat_sockets_expired_total", "Sockets closed because their token has expired.", func() float64 { return float64(sockets.Stats().Expired) })
 	counter("chat_messages_delayed_total", "Times that a client which sent faster than it may was held up.", func() float64 { return float64(sockets.Stats().Delayed) })
 	counter("chat_deliveries_total", "Deliveries of the outbox that reached their target.", func() float64 { return float64(events.Stats().Delivered) })
 	counter("chat_retries_total", "Deliveries that failed and are tried again, each time counted.", func() float64 { return float64(events.Stats().Retried) })

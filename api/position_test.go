@@ -134,11 +134,11 @@ func TestEveryErrorNamesItsPlace(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			scripts := onMessage(c.body)
-			timeout := script.DefaultTurnTimeout
+			var opts []option
 			if c.want == script.TimeoutError {
-				timeout /= 10
+				opts = append(opts, turnTimeout(script.DefaultTurnTimeout/10))
 			}
-			s := start(t, scripts, turnTimeout(timeout))
+			s := start(t, scripts, opts...)
 			s.connect("/ws/a").send("x")
 			event := c.event
 			if event == "" {

@@ -7,9 +7,15 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/rs/cors"
+
+	"chat.example.com.ai/api/web"
 	"chat.example.com.ai/runtime/key"
 	"chat.example.com.ai/runtime/object"
 	"chat.example.com.ai/runtime/script"
@@ -35,7 +41,18 @@ type Server struct {
 	log     *slog.Logger
 
 	addresses *AddressLimit // nil: none
-	requests  budget        // bodies of requests
+	rates     *RequestLimit // nil: none
+	proxies   Proxies
+	origins   Origins
+	sharing   *cors.Cors   // nil: nobody else's page may read
+	local     bool         // it listens on loopback only
+	own       string       // name of the host that it listens on, if local
+	foreign   episode      // requests of pages that may not
+	unknown   episode      // requests for hosts that are not known
+	page      *web.Page    // nil: none
+	identity  Identity     // nil: nobody is verified
+	refused   atomic.Int64 // requests without a token that holds
+	requests  budget       // bodies of requests
 	responses budget
 
 	upgrading chan struct{} // a token for each upgrade that runs
@@ -46,7 +63,10 @@ func New(node *object.Node, metrics *Metrics, log *slog.Logger) *Server {
 	s := &Server{node: node, metrics: metrics, log: log, upgrading: make(chan struct{}, maxUpgrading)}
 	s.requests.trouble = episode{log: log, over: "bodies of requests fit into memory again"}
 	s.responses.trouble = episode{log: log, over: "responses fit into memory again"}
+	s.foreign = episode{log: log, over: "no page of another origin asks any more"}
+	s.unknown = episode{log: log, over: "nobody asks for an unknown host any more"}
 	metrics.watchBodies(s)
+	metrics.watchEntry(s)
 	return s
 }
 
@@ -54,10 +74,30 @@ func New(node *object.Node, metrics *Metrics, log *slog.Logger) *Server {
 // before anything is served.
 func (s *Server) LimitAddresses(l *AddressLimit) { s.addresses = l }
 
+// LimitRequests has addresses, and verified users, keep to their rates. It is called
+// before anything is served.
+func (s *Server) LimitRequests(l *RequestLimit) { s.rates = l }
+
+// TrustProxies takes their word. It is called before anything is served.
+func (s *Server) TrustProxies(p Proxies) { s.proxies = p }
+
+// AllowOrigins lets in their pages. It is called before anything is served.
+func (s *Server) AllowOrigins(o Origins) { s.origins, s.sharing = o, o.sharing() }
+
+// CheckHosts refuses requests for a host that is neither this machine's for every
+// browser, nor that of an allowed origin, nor own, which has a port or not: for a
+// program that listens on loopback only. It is called before anything is served.
+func (s *Server) CheckHosts(own string) { s.local, s.own = true, hostName(own) }
+
+// ServePage has the server answer with the page where no script does. It is called
+// before anything is served.
+func (s *Server) ServePage(p *web.Page) { s.page = p }
+
 // Close ends what the log is told of. Serving must have ended.
 func (s *Server) Close() {
-	s.requests.trouble.close()
-	s.responses.trouble.close()
+	for _, e := range []*episode{&s.requests.trouble, &s.responses.trouble, &s.foreign, &s.unknown} {
+		e.close()
+	}
 }
 
 // HTTP returns an http.Server with the time-outs and limits that the edge needs.
@@ -74,20 +114,27 @@ func (s *Server) HTTP() *http.Server {
 }
 
 // ServeHTTP answers the program's own paths, and brings everything else to the
-// object that the scripts' routes name.
+// object that the scripts' routes name, if the request may come in at all. The page is
+// there unless they have a GET /.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch r.URL.Path {
-	case "/healthz":
+	if !s.enter(w, r) {
+		return
+	}
+	switch path := r.URL.Path; {
+	case path == "/healthz":
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = io.WriteString(w, "ok\n")
-	case "/metrics":
+	case path == "/metrics":
 		s.metrics.handler.ServeHTTP(w, r)
+	case strings.HasPrefix(path, "/_/"):
+		s.servePage(w, r)
 	default:
 		s.serveObject(w, r)
 	}
 }
 
 func (s *Server) serveObject(w http.ResponseWriter, r *http.Request) {
+	who := takeCredentials(r)
 	path := r.URL.EscapedPath()
 	routes := s.node.Scripts().Routes()
 	for i := range routes {
@@ -95,11 +142,15 @@ func (s *Server) serveObject(w http.ResponseWriter, r *http.Request) {
 		if !ok {
 			continue
 		}
+		user, ok := s.userOf(w, who)
+		if !ok {
+			return
+		}
 		if err != nil {
 			writeError(w, http.StatusBadRequest, err.Error())
 			return
 		}
-		if !s.admit(w, r, target) {
+		if !s.admitUser(w, r, user) || !s.admit(w, r, target) {
 			return
 		}
 		body, taken, err := s.readBody(w, r)
@@ -121,16 +172,23 @@ func (s *Server) serveObject(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 		defer cancel()
 		response, err := s.node.Request(ctx, target, &script.Request{
-			Method: r.Method, URL: requestURL(r, path), Header: r.Header, Body: body,
+			Method: r.Method, URL: requestURL(r, path), Header: r.Header, Body: body, User: user,
 		})
 		if err != nil {
 			s.writeFailure(w, err)
 			return
 		}
+		who.answerSubprotocol(response)
 		s.writeResponse(w, r, response)
 		return
 	}
-	writeError(w, http.StatusNotFound, "Not Found")
+	s.servePage(w, r)
+}
+
+func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
+	if s.page == nil || !s.page.Serve(w, r) {
+		writeError(w, http.StatusNotFound, "Not Found")
+	}
 }
 
 // admit reports whether the limits of the request's address let it through to its
@@ -165,11 +223,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, target key.Key) b
 
 // requestURL is the absolute URL as the client has it.
 func requestURL(r *http.Request, path string) string {
-	u := "http://"
-	if r.TLS != nil {
-		u = "https://"
-	}
-	u += r.Host + path
+	u := r.URL.Scheme + "://" + r.Host + path
 	if r.URL.RawQuery != "" {
 		u += "?" + r.URL.RawQuery
 	}
@@ -201,6 +255,9 @@ func (s *Server) writeResponse(w http.ResponseWriter, r *http.Request, response 
 	defer s.responses.give(taken)
 	header := w.Header()
 	for name, values := range response.Header {
+		if name == "Vary" { // each says what its own part depends on
+			values = slices.Concat(header[name], values)
+		}
 		header[name] = values
 	}
 	if r.Method != http.MethodHead {
@@ -263,7 +320,6 @@ func writeError(w http.ResponseWriter, status int, message string) {
 		panic(err) // a map of strings is always JSON
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n'))
 }

@@ -46,6 +46,12 @@ func TestStorage(t *testing.T) {
 		{"list wrong option", `await s.list({ prefx: 'a' })`, `TypeError: storage.list: unknown option "prefx"`},
 		{"sync", `await s.put('x', 1); await s.sync(); return await s.get('x')`, `1`},
 
+		{"kv", `s.kv.put('x', 7); return [s.kv.get('a'), s.kv.get('none') ?? 'nothing', s.kv.get('x'), await s.get('x'), s.kv.delete('a'), s.kv.delete('a')]`, `[1,"nothing",7,7,true,false]`},
+		{"kv of many", `s.kv.put({ x: 1, y: 2 }); return [[...s.kv.get(['y', 'none', 'a'])], [...s.kv.list({ start: 'e' }).keys()].join(''), s.kv.delete(['x', 'none', 'b'])]`, `[[["a",1],["y",2]],"exy",2]`},
+		{"kv throws", `try { s.kv.put('x') } catch (e) { return e.message }`, `"storage.put: the value of \"x\" is undefined"`},
+		{"kv in transactionSync", `try { s.transactionSync(() => { s.kv.put('a', 10); s.kv.delete('b'); throw s.kv.get('a') }) } catch (e) { return [e, s.kv.get('a'), s.kv.get('b')] }`, `[10,1,2]`},
+		{"kv, and the turn fails after all", `s.kv.put('a', 10); throw new TypeError('oh')`, `TypeError: oh`},
+
 		{"transaction", `const got = await s.transaction(async (txn) => { await txn.put('a', 10); await txn.delete('b'); return [await txn.get('a'), await s.get('a'), (await txn.list()).size] }); return [got, await s.get('a'), (await s.list()).size]`, `[[10,1,4],10,4]`},
 		{"transaction throws", `const e = await s.transaction(async (txn) => { await txn.put('a', 10); throw new Error('oh') }).catch((e) => e.message); await s.put('x', 1); return [e, await s.get('a'), await s.get('x')]`, `["oh",1,1]`},
 		{"transaction throws at once", `return [await s.transaction((txn) => { txn.put('a', 10); throw new Error('oh') }).catch((e) => e.message), await s.get('a')]`, `["oh",1]`},

@@ -46,7 +46,7 @@ func TestATurnThatFailsLeavesNothing(t *testing.T) {
 import { DO } from 'dotdo'
 export default DO.extend({ $type: 'Room', webSocketMessage(ws, m) { if (m !== 'fine' && m !== 'count') throw new Error('in the second part') } })`
 			}
-			s := start(t, scripts, turnTimeout(200*time.Millisecond))
+			s := start(t, scripts, turnTimeout(500*time.Millisecond))
 			ws, other, third := s.connect("/ws/one"), s.connect("/ws/other"), s.connect("/ws/third")
 			ws.send(message)
 			ws.send("count")

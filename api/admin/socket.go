@@ -6,10 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"chat.example.com.ai/store"
 )
 
 // SocketName is the socket's name in the data folder.
-const SocketName = "chat.sock"
+const SocketName = store.SocketName
 
 const (
 	// maxPath is how long the path of a socket may be, in bytes: what the systems with
