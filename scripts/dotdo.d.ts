@@ -125,6 +125,9 @@ declare module 'dotdo' {
    * and value together 2 MiB, one call 128 keys. Values are what structuredClone takes.
    */
   export interface DurableObjectStorage extends DurableObjectRows {
+    /** The same values at once, without promises: for what happens often. */
+    readonly kv: SyncKvStorage
+
     /** Undoes what the function wrote with `txn` if it throws, and the turn goes on. What it returns is what this returns. */
     transaction<T>(run: (txn: DurableObjectTransaction) => T | PromiseLike<T>): Promise<T>
 
@@ -144,6 +147,22 @@ declare module 'dotdo' {
     setAlarm(at: number | Date): Promise<void>
 
     deleteAlarm(): Promise<void>
+  }
+
+  /** Values by key, as those of the storage, whose limits hold here too. */
+  export interface SyncKvStorage {
+    get<T = any>(key: string): T | undefined
+    get<T = any>(keys: Iterable<string>): Map<string, T>
+
+    put(key: string, value: Defined): void
+    put(entries: { [key: string]: Defined }): void
+
+    /** Whether there was one; of several, how many there were. */
+    delete(key: string): boolean
+    delete(keys: Iterable<string>): number
+
+    /** The values in the order of their keys. */
+    list<T = any>(options?: ListOptions): Map<string, T>
   }
 
   /** What the function of `storage.transaction` is given. */
@@ -446,9 +465,22 @@ declare module 'dotdo' {
     /** The status of the answer. */
     status(status: number): void
 
-    /** What a middleware found out, for the handlers that follow. */
+    /**
+     * What a middleware found out, for the handlers that follow. `user` is whom the
+     * request is from, if the runtime has verified it; then it cannot be set.
+     */
+    get(name: 'user'): User | undefined
     get<T = any>(name: string): T
     set(name: string, value: unknown): void
+  }
+
+  /** Somebody whom the runtime has verified. It is frozen. */
+  export interface User {
+    /** The `sub` of the token. */
+    readonly id: string
+
+    /** What the token says. */
+    readonly claims: { readonly [name: string]: any }
   }
 
   export type HeadersRecord = Headers | { [name: string]: string | string[] }
@@ -513,20 +545,23 @@ declare module 'dotdo/test' {
   /** Checks a value: `expect(frame).toMatchObject({ type: 'welcome' })`. */
   export const expect: Expect
 
-  /** Opens a socket: `await connect('/ws/general?user=ann')`. */
-  export function connect(path: string, options?: { headers?: { [name: string]: string } }): Promise<Connection>
+  /** Opens a socket: `await connect('/ws/general?user=ann')`, or as a verified user: `connect('/ws/general', { user: 'ann' })`. */
+  export function connect(path: string, options?: { headers?: { [name: string]: string }; user?: Verified }): Promise<Connection>
 
   /** Calls a method of an object: `await call.Room('general').present()`. */
   export const call: Call
 
   /** Makes a request. A body that is no text and no bytes goes as JSON. */
-  export function request(method: string, path: string, options?: { body?: unknown; headers?: { [name: string]: string } }): Promise<Response>
+  export function request(method: string, path: string, options?: { body?: unknown; headers?: { [name: string]: string }; user?: Verified }): Promise<Response>
 
   /** The test's clock. It stands while anything runs. */
   export const clock: Clock
 
   /** Has an object lose its virtual machine, `hibernate('Room/general')`; without a name, every object that nothing pins. */
   export function hibernate(object?: string): Promise<void>
+
+  /** As whom a test acts: what `c.get('user')` and `ws.user` are then. Claims have an `exp` only if it is given. */
+  export type Verified = string | { id: string; claims?: { [name: string]: unknown } }
 
   export interface Test {
     (name: string, run: () => unknown): void
@@ -629,6 +664,9 @@ declare class WebSocket {
   private constructor()
 
   readonly readyState: 0 | 1 | 2 | 3
+
+  /** Who is at its other end, of the request that it was accepted for; undefined if nobody was verified. */
+  readonly user: import('dotdo').User | undefined
 
   /** Sends a message of at most 1 MiB, after what the turn wrote is stored. */
   send(data: string | ArrayBuffer | ArrayBufferView): void

@@ -52,7 +52,7 @@ test('a page is asked for with the $id of a message of the room', async () => {
     for (const way of ['after', 'before']) {
       const answer = await request('GET', `/rooms/general/messages?${way}=${id}`)
       expect(answer.status).toBe(400)
-      expect(await answer.json()).toEqual({ error: `${way} is the $id of a message in this room` })
+      expect(await answer.json()).toEqual({ error: `${way} is a position in this room, the $id of a message or a change` })
     }
   }
   for (const query of [`after=${message.$id}&before=${message.$id}`, 'after=&before=', 'limit=0', 'limit=101', 'limit=none', `limit=1.5&after=${message.$id}`]) {
@@ -109,12 +109,12 @@ test('a message that nobody knows is a gap', async () => {
 test('who has missed too much is told where to read it', async () => {
   const ann = await connect('/ws/general?user=ann')
   const [first] = await count(ann, 1, 1)
-  for (let i = 0; i < 500; i++) ann.send({ type: 'message', content: 'x' })
-  for (let i = 0; i < 500; i++) await ann.nextWhere({ type: 'message' })
+  const many = async (n, content) => { for (let i = 0; i < n; i++) await call.Room('general').say('ann', content) }
+  await many(500, 'x')
   const bob = await connect(`/ws/general?user=bob&since=${first.$id}`) // 500 just fit
   await clock.advance('1s')
   expect(told(bob).map((frame) => frame.type)).toEqual(Array(500).fill('message'))
-  const [last] = await count(ann, 502, 502)
+  const last = await call.Room('general').say('ann', 'one more')
   const cat = await connect(`/ws/general?user=cat&since=${first.$id}`)
   await clock.advance('1s')
   expect(told(cat)).toEqual([{ type: 'gap', since: first.$id, latest: last.$id }])
@@ -129,8 +129,7 @@ test('what was missed fits into a send queue', async () => {
   const ann = await connect('/ws/general?user=ann')
   const [first] = await count(ann, 1, 1)
   const longest = 'ä'.repeat(4000) // 8,000 bytes
-  for (let i = 0; i < 108; i++) ann.send({ type: 'message', content: longest })
-  for (let i = 0; i < 108; i++) await ann.nextWhere({ type: 'message' })
+  for (let i = 0; i < 108; i++) await call.Room('general').say('ann', longest)
   const bob = await connect(`/ws/general?user=bob&since=${first.$id}`)
   await clock.advance('1s')
   expect(told(bob)).toHaveLength(108)

@@ -21,13 +21,22 @@ export default DO.extend({
     })
   },
 
-  /** Notes a room. It may be told of the same one twice. */
-  async addRoom({ $id, name, $createdAt }) {
-    if (await this.things.get($id)) return
-    this.things.create({ $type: 'Room', $id, name, created: $createdAt })
+  /**
+   * Notes a room. It may be told of the same one twice, or of what was before: of two, the
+   * one of the higher version is right. A private one is noted, and not listed.
+   */
+  async note({ $id, name, $createdAt, $version, private: isPrivate }) {
+    const noted = await this.things.get($id)
+    if (noted?.version >= $version) return
+    if (noted) await this.things.delete($id)
+    this.things.create({ $type: isPrivate ? 'PrivateRoom' : 'Room', $id, name, created: $createdAt, version: $version })
   },
 })
 
 $.on.Room.created((event) => {
-  $.App('default').addRoom(event.data)
+  $.App('default').note(event.data)
+})
+
+$.on.Room.changed((event) => {
+  $.App('default').note(event.data)
 })

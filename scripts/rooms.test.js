@@ -13,9 +13,17 @@ test('a room is listed once somebody was in it', async () => {
   expect(await rooms('?after=tea')).toEqual([])
 })
 
+test('no room and nobody is called what an address takes for a folder', async () => {
+  for (const name of ['%2e', '%2e%2e']) {
+    await expect(connect(`/ws/${name}?user=ann`)).rejects.toThrow('400')
+    await expect(connect(`/ws/tea?user=${name}`)).rejects.toThrow('400')
+  }
+  await connect('/ws/...?user=.ann')
+})
+
 test('a room that is told of twice is listed once', async () => {
-  const room = { $id: 'tea', name: 'tea', $createdAt: new Date(clock.now()) }
-  await call.App('default').addRoom(room)
-  await call.App('default').addRoom(room)
+  const room = { $id: 'tea', name: 'tea', $createdAt: new Date(clock.now()), $version: 1 }
+  await call.App('default').note(room)
+  await call.App('default').note(room)
   expect(await rooms()).toEqual([{ room: 'tea', created: room.$createdAt.toISOString() }])
 })

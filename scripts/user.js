@@ -1,44 +1,37 @@
-// A person: a profile, and an inbox for what others want to tell them.
+// A person: a profile, the rooms that they have joined, and an inbox for what others
+// want to tell them.
 //
-// Any other object reaches both with a call: await $.User('ann').profile.name,
+// Any other object reaches them with a call: await $.User('ann').profile.name,
 // or $.User('ann').notify({ ... }).
 
 import { DO } from 'dotdo'
+import { refuse, tell } from './lib/answer.js'
+import { readFrame } from './lib/frame.js'
 import { isName, nameRule } from './lib/name.js'
+import { checkProfile, ProfileError } from './lib/profile.js'
 
-// What an inbox keeps for somebody who is away; the oldest goes when there is more.
+const maxRooms = 100 // that somebody has joined
+
+// What an inbox keeps until it is seen, and of mentions who made them after that too; the
+// oldest goes when there is more.
 const maxKept = 1000 // notifications
-const maxKeptBytes = 900_000 // together: they must fit into one socket's send queue (1 MiB)
-
-const maxLength = { name: 80, about: 500 } // characters of the fields of a profile
-
-/** Thrown for a profile that cannot be; the message is meant for whoever sent it. */
-class ProfileError extends TypeError {}
-
-/** Takes what a profile may hold, and nothing else. */
-function checkProfile(profile) {
-  if (profile === null || typeof profile !== 'object' || Array.isArray(profile)) throw new ProfileError('a profile is an object')
-  const checked = {}
-  for (const [field, value] of Object.entries(profile)) {
-    if (!Object.hasOwn(maxLength, field)) throw new ProfileError(`a profile has no ${JSON.stringify(field)}`)
-    if (typeof value !== 'string') throw new ProfileError(`${field} is a string`)
-    if (value.length > maxLength[field]) throw new ProfileError(`${field} is longer than ${maxLength[field]} characters`)
-    checked[field] = value.trim()
-  }
-  if (checked.name === '') throw new ProfileError('name is empty')
-  return checked
-}
+const maxKeptBytes = 900_000 // that an inbox is sent when it is opened: a socket's send queue has 1 MiB
 
 export default DO.extend({
   $type: 'User',
+  indexes: ['notification.message'],
 
   onRequest() {
     this.app.use('/users/:user/*', async (c, next) => {
       if (!isName(c.req.param('user'))) return c.json({ error: `the name of a user is ${nameRule}` }, 400)
       await next()
     })
-    this.app.get('/users/:user/inbox', (c) => this.openInbox(c))
-    this.app.get('/users/:user/profile', async (c) => c.json(await this.getProfile()))
+    this.app.get('/users/:user/profile', async (c) => c.json(await this.getProfile())) // anybody's
+    this.app.use('/users/:user/*', async (c, next) => {
+      const user = c.get('user') // undefined in development: then anybody is whoever they say
+      if (user && user.id !== this.ctx.id.name) return c.json({ error: `this is for ${this.ctx.id.name} only` }, 403)
+      await next()
+    })
     this.app.put('/users/:user/profile', async (c) => {
       try {
         return c.json(await this.setProfile(await c.req.json()))
@@ -48,6 +41,10 @@ export default DO.extend({
         throw e
       }
     })
+    this.app.get('/users/:user/rooms', (c) => c.json({ rooms: this.rooms() }))
+    this.app.put('/users/:user/rooms/:room', (c) => this.join(c))
+    this.app.delete('/users/:user/rooms/:room', (c) => this.leave(c))
+    this.app.get('/users/:user/inbox', (c) => this.openInbox(c))
   },
 
   /** The profile for those who read one field of it: await $.User(id).profile.name. */
@@ -68,49 +65,109 @@ export default DO.extend({
     return (await this.things.update(id, fields)) ?? this.things.create({ name: id, ...fields, $type: 'User', $id: id })
   },
 
-  /** Tells the person something: at once where an inbox is open, else when one is. */
-  async notify(notification) {
-    const inboxes = this.ctx.getWebSockets('inbox').filter((ws) => ws.readyState === WebSocket.OPEN)
-    if (inboxes.length === 0) return this.keep(notification)
-    const text = JSON.stringify({ type: 'notification', notification })
-    for (const ws of inboxes) ws.send(text)
+  /** @returns {string[]} the names of the rooms that the person has joined, in that order */
+  rooms() {
+    return this.ctx.storage.kv.get('rooms') ?? []
   },
 
-  /** Keeps a notification until an inbox is opened. */
-  async keep(notification) {
-    const kept = (await this.ctx.storage.get('kept')) ?? 0
-    if (kept < maxKept) {
-      await this.ctx.storage.put('kept', kept + 1)
-    } else {
-      const [oldest] = await this.things.list({ $type: 'Notification', orderBy: { $id: 'asc' }, limit: 1 })
+  join(c) {
+    const rooms = this.rooms()
+    const room = c.req.param('room')
+    if (!isName(room)) return c.json({ error: `the name of a room is ${nameRule}` }, 400)
+    if (rooms.includes(room)) return c.json({ rooms })
+    if (rooms.push(room) > maxRooms) return c.json({ error: `nobody joins more than ${maxRooms} rooms` }, 400)
+    this.ctx.storage.kv.put('rooms', rooms)
+    return c.json({ rooms })
+  },
+
+  leave(c) {
+    const rooms = this.rooms().filter((room) => room !== c.req.param('room'))
+    this.ctx.storage.kv.put('rooms', rooms)
+    return c.json({ rooms })
+  },
+
+  /**
+   * Tells the person something: where an inbox is open at once, and whenever one is, until it
+   * is seen. What has a version is remembered after that, without what it said.
+   */
+  async notify(notification, version) {
+    const { $id } = await this.keep({ notification, version })
+    this.broadcast('inbox', { type: 'notification', id: $id, notification })
+  },
+
+  /**
+   * Tells the person of a mention in a message, as it is in one of its versions; or, without
+   * content, that the message mentions them no more. Versions may come in any order, and
+   * again: the newest counts. So it is known of a mention that it was seen, or taken back,
+   * but not what it said.
+   */
+  async mentioned(mention, version) {
+    const { type, message, content } = mention
+    const isOver = content === undefined
+    const [told] = await this.things.list('Notification', { where: { 'notification.message': message, 'notification.type': type }, limit: 1 })
+    if (told?.version >= version) return
+    if (!told && isOver) return this.keep({ notification: mention, version, seen: true, over: true })
+    if (!told || (told.over && !isOver)) {
+      if (told) await this.things.delete(told.$id)
+      return this.notify(mention, version)
+    }
+    const notification = { ...told.notification, content }
+    const fields = isOver ? { notification, seen: true, over: true } : told.seen ? {} : { notification }
+    await this.things.update(told, { ...fields, version })
+    if (!told.over) this.broadcast('inbox', { type: 'amend', id: told.$id, notification: isOver ? null : notification })
+  },
+
+  /** Keeps something that the person was told; the oldest goes for it if that is too much. */
+  async keep(fields) {
+    if ((await this.things.count('Notification')) >= maxKept) {
+      const [oldest] = await this.things.list('Notification', { orderBy: { $id: 'asc' }, limit: 1 })
       await this.things.delete(oldest.$id)
     }
-    this.things.create({ $type: 'Notification', notification })
+    return this.things.create({ ...fields, $type: 'Notification' })
   },
 
-  /** Opens an inbox, and delivers what was kept for it, the oldest first. */
+  /** Opens an inbox, and sends what was not seen yet, the oldest first. */
   async openInbox(c) {
     if (c.req.header('Upgrade')?.toLowerCase() !== 'websocket') {
       return c.json({ error: 'Upgrade Required' }, 426, { Upgrade: 'websocket' })
     }
     const [client, server] = Object.values(new WebSocketPair())
     this.ctx.acceptWebSocket(server, ['inbox'])
-    for (const text of await this.takeKept()) server.send(text)
+    for (const text of await this.unseen()) server.send(text)
     return new Response(null, { status: 101, webSocket: client })
   },
 
-  /** Takes the kept notifications out, as the texts to send, the oldest first. */
-  async takeKept() {
-    const kept = await this.things.list({ $type: 'Notification', orderBy: { $id: 'desc' }, limit: maxKept })
-    await this.ctx.storage.delete('kept')
+  /** What was not seen yet, as the texts to send, the oldest first: as much of the newest as fits. */
+  async unseen() {
+    const kept = await this.things.list('Notification', { where: { seen: null }, orderBy: { $id: 'desc' }, limit: maxKept })
     const texts = []
     let bytes = 0
     for (const { $id, notification } of kept) {
-      await this.things.delete($id)
-      const text = JSON.stringify({ type: 'notification', notification })
+      const text = JSON.stringify({ type: 'notification', id: $id, notification })
       bytes += new TextEncoder().encode(text).length
-      if (bytes <= maxKeptBytes) texts.unshift(text)
+      if (bytes > maxKeptBytes) break
+      texts.unshift(text)
     }
     return texts
+  },
+
+  /**
+   * An inbox says what the person has seen, { type: 'seen', id }: that notification and all
+   * before it are gone, and their other inboxes hear of it. What is gone already was seen
+   * in another one.
+   */
+  async webSocketMessage(ws, data) {
+    const { frame, error } = readFrame(data, ({ type, id }) => (type === 'seen' && id ? undefined : "an inbox is sent { type: 'seen', id }"))
+    if (error) return refuse(ws, {}, error)
+    const { id = '' } = frame
+    const last = await this.things.get(id)
+    if (last?.$type !== 'Notification') return
+    const seen = await this.things.list('Notification', { where: { $id: { $lte: id }, seen: null }, limit: maxKept })
+    if (seen.length === 0) return
+    for (const { $id, version, notification } of seen) {
+      if (version === undefined) await this.things.delete($id)
+      else await this.things.update($id, { notification: { ...notification, content: undefined }, seen: true })
+    }
+    tell(this.ctx.getWebSockets('inbox'), [ws], { type: 'seen', id })
   },
 })

@@ -1,4 +1,4 @@
-import { test, expect, connect, call, request } from 'dotdo/test'
+import { test, expect, connect, call, clock, hibernate, request } from 'dotdo/test'
 
 test('a person who has set nothing is called by their id', async () => {
   expect(await call.User('ann').profile.name).toBe('ann')
@@ -20,15 +20,73 @@ test('what is no profile is refused, and changes nothing', async () => {
   await expect(call.User('ann').setProfile({ admin: 'yes' })).rejects.toThrow('a profile has no "admin"')
 })
 
-test('an inbox gets what is told while it is open, and first what was told before', async () => {
+test('an inbox has what was told until it is seen', async () => {
   await call.User('ann').notify('one')
   await call.User('ann').notify('two')
   const inbox = await connect('/users/ann/inbox')
+  const tab = await connect('/users/ann/inbox')
   await call.User('ann').notify('three')
+  const told = []
   for (const notification of ['one', 'two', 'three']) {
-    expect(await inbox.next()).toEqual({ type: 'notification', notification })
+    told.push(await inbox.next())
+    expect(told[told.length - 1]).toEqual({ type: 'notification', id: expect.any(String), notification })
+    expect(await tab.next()).toEqual(told[told.length - 1])
   }
+  await hibernate('User/ann')
+  inbox.send({ type: 'seen', id: told[1].id })
+  expect(await tab.next()).toEqual({ type: 'seen', id: told[1].id })
+  tab.send({ type: 'seen', id: told[0].id }) // late
+  await clock.advance('1s')
   const again = await connect('/users/ann/inbox')
+  expect(await again.next()).toEqual(told[2])
+  again.send({ type: 'seen', id: told[2].id })
+  await tab.nextWhere({ type: 'seen', id: told[2].id })
   await call.User('ann').notify('four')
-  expect(await again.next()).toMatchObject({ notification: 'four' })
+  const last = await connect('/users/ann/inbox')
+  expect(await last.next()).toMatchObject({ notification: 'four' })
+  expect(inbox.frames.map((frame) => frame.type)).toEqual(['notification', 'notification', 'notification', 'seen', 'notification'])
+})
+
+test('an inbox takes nothing but what was seen', async () => {
+  await request('PUT', '/users/ann/profile', { body: { name: 'Ann' } })
+  await call.User('ann').notify('one')
+  const inbox = await connect('/users/ann/inbox')
+  const { id } = await inbox.next()
+  const bad = ['no JSON', '[]', 'null', {}, { type: 'seen' }, { type: 'seen', id: 7 }, { type: 'seen', id: {} }, { type: 'message', content: 'x' }, { type: 'seen', id: 'x'.repeat(100_000) }]
+  for (const frame of bad) {
+    inbox.send(frame)
+    expect(await inbox.next()).toEqual({ type: 'error', error: expect.any(String) })
+  }
+  for (const unknown of ['zzzz', 'ann', '__proto__', id.toLowerCase()]) inbox.send({ type: 'seen', id: unknown })
+  await clock.advance('1s')
+  expect(await (await connect('/users/ann/inbox')).next()).toMatchObject({ id, notification: 'one' })
+  expect(await call.User('ann').profile.name).toBe('Ann')
+})
+
+test('the rooms that somebody has joined are kept in that order', async () => {
+  const rooms = async (method, room = '') => (await (await request(method, `/users/ann/rooms${room && '/' + room}`)).json()).rooms
+  expect(await rooms('GET')).toEqual([])
+  for (const room of ['tea', 'general', 'tea', '__proto__']) await rooms('PUT', room)
+  expect(await rooms('GET')).toEqual(['tea', 'general', '__proto__'])
+  expect(await rooms('DELETE', 'tea')).toEqual(['general', '__proto__'])
+  expect(await rooms('DELETE', 'tea')).toEqual(['general', '__proto__'])
+  await hibernate('User/ann')
+  expect(await rooms('PUT', 'tea')).toEqual(['general', '__proto__', 'tea'])
+  expect((await request('PUT', '/users/ann/rooms/a%20b')).status).toBe(400)
+  for (let i = 0; i < 97; i++) await rooms('PUT', `room${i}`)
+  expect((await request('PUT', '/users/ann/rooms/more')).status).toBe(400)
+  expect((await request('PUT', '/users/ann/rooms/tea')).status).toBe(200)
+  expect(await rooms('GET')).toHaveLength(100)
+})
+
+test('what is a person’s own is for them only, where it is known who somebody is', async () => {
+  for (const [method, path] of [['PUT', 'profile'], ['GET', 'rooms'], ['PUT', 'rooms/tea'], ['DELETE', 'rooms/tea'], ['GET', 'inbox']]) {
+    const answer = await request(method, `/users/ann/${path}`, { user: 'bob', body: method === 'PUT' ? { name: 'Bob' } : undefined })
+    expect(answer.status).toBe(403)
+    expect(await answer.json()).toEqual({ error: 'this is for ann only' })
+  }
+  await expect(connect('/users/ann/inbox', { user: 'bob' })).rejects.toThrow('403')
+  await connect('/users/ann/inbox', { user: 'ann' })
+  expect((await request('PUT', '/users/ann/profile', { user: 'ann', body: { name: 'Ann' } })).status).toBe(200)
+  expect(await (await request('GET', '/users/ann/profile', { user: 'bob' })).json()).toMatchObject({ name: 'Ann' })
 })

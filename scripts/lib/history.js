@@ -3,7 +3,12 @@
 //
 // The order is that of $id: it grows with every message of a room, so it is the order
 // in which everybody saw them. (The time of two messages may be the same, and a clock
-// may be set back.)
+// may be set back.) What happens to a message later has a place in the same order: a
+// Change, { message }, which says no more than which message it was. So the $id of
+// either is a position, up to which somebody knows the room.
+//
+// (All of it is made by historyOf when it is asked for: a function costs each room that is
+// awake some 700 bytes.)
 
 import { limitOf } from './limit.js'
 
@@ -12,80 +17,116 @@ const maxPage = 100
 
 // What a socket that comes back is sent at once. A send queue holds 1 MiB, and the
 // room does nothing else meanwhile; who has missed more reads it by pages.
-const maxMissed = 500 // messages
+const maxMissed = 500 // messages, and changes
 const maxMissedBytes = 900_000
 
-/**
- * The newest messages first: /rooms/general/messages?limit=20. ?before=ID goes on
- * from there; ?after=ID has those that follow a message, the oldest first. An empty ID
- * stands for the end and for the beginning.
- *
- * @param {import('dotdo').Things} things
- * @param {import('dotdo').Context<any>} c
- */
-export async function history(things, c) {
-  const limit = limitOf(c, defaultPage, maxPage)
-  if (!limit) return c.json({ error: `limit is a number from 1 to ${maxPage}` }, 400)
-  const { after, before } = c.req.query()
-  if (after !== undefined && before !== undefined) return c.json({ error: 'either after or before, not both' }, 400)
-  const id = after ?? before
-  if (id && !(await isMessage(things, id))) {
-    return c.json({ error: `${after ? 'after' : 'before'} is the $id of a message in this room` }, 400)
-  }
-  return c.json(await (after === undefined ? messagesBefore(things, before, limit) : messagesAfter(things, after, limit)))
-}
+const maxUnread = 100 // more is many
+const maxCounted = 500 // messages that are looked at for that: one's own are among them
 
 /**
- * What somebody has missed whose last message was since, or '' if there was none yet:
- * the frames to send, and the $id of the newest message.
- *
- * If it is too much, or the message is unknown, the only frame is a gap, { since, latest }:
- * what is missing is what ?after= since has, up to latest. since is null if it is unknown.
+ * The history among a room's things.
  *
  * @param {import('dotdo').Things} things
- * @param {string} since
- * @returns {Promise<{ latest: string | null, frames: string[] }>}
  */
-export async function missed(things, since) {
-  const known = since === '' || (await isMessage(things, since))
-  if (known) {
-    const messages = await messagesAfter(things, since, maxMissed + 1)
-    if (messages.length === 0) return { latest: since || null, frames: [] }
-    const frames = messages.map((message) => JSON.stringify({ type: 'message', message }))
-    if (frames.length <= maxMissed && bytesOf(frames) <= maxMissedBytes) {
-      return { latest: messages[messages.length - 1].$id, frames }
+export function historyOf(things) {
+  return { page, missed, newest, unread, has }
+
+  /**
+   * The newest messages first: /rooms/general/messages?limit=20. ?before=POSITION goes
+   * on from there; ?after=POSITION has those that follow, the oldest first. An empty
+   * position stands for the end and for the beginning.
+   *
+   * @param {import('dotdo').Context<any>} c
+   */
+  async function page(c) {
+    const limit = limitOf(c, defaultPage, maxPage)
+    if (!limit) return c.json({ error: `limit is a number from 1 to ${maxPage}` }, 400)
+    const { after, before } = c.req.query()
+    if (after !== undefined && before !== undefined) return c.json({ error: 'either after or before, not both' }, 400)
+    const position = after ?? before
+    if (position && !(await has(position))) {
+      return c.json({ error: `${after ? 'after' : 'before'} is a position in this room, the $id of a message or a change` }, 400)
     }
+    return c.json(await (after === undefined ? listBefore('Message', before, limit) : listAfter('Message', after, limit)))
   }
-  const latest = await newest(things)
-  return { latest, frames: [JSON.stringify({ type: 'gap', since: known ? since : null, latest })] }
-}
 
-/**
- * The $id of the newest message; null if there is none.
- *
- * @param {import('dotdo').Things} things
- */
-export async function newest(things) {
-  const [message] = await messagesBefore(things, '', 1)
-  return message ? message.$id : null
-}
+  /**
+   * What somebody has missed who knows the room up to since, or '' if that is nothing:
+   * the frames to send, and the newest position. A message that is older and has changed
+   * is in a frame of its own, at the place of its last change: every message is there
+   * once, as it is now.
+   *
+   * If it is too much, or the position is unknown, the only frame is a gap, { since,
+   * latest }: what is missing is what ?after= since has, up to latest. since is null if it
+   * is unknown.
+   *
+   * @param {string} since
+   * @returns {Promise<{ latest: string | null, frames: string[] }>}
+   */
+  async function missed(since) {
+    const latest = await newest()
+    const known = since === '' || (await has(since))
+    const frames = known && (await framesAfter(since))
+    return { latest, frames: frames || [JSON.stringify({ type: 'gap', since: known ? since : null, latest })] }
+  }
 
-async function isMessage(things, id) {
-  const thing = await things.get(id)
-  return thing !== null && thing.$type === 'Message'
-}
+  /** The frames of missed; undefined if they are too much. */
+  async function framesAfter(since) {
+    const messages = await listAfter('Message', since, maxMissed + 1)
+    const changes = since ? await listAfter('Change', since, maxMissed + 1) : []
+    if (messages.length > maxMissed || changes.length > maxMissed) return
+    const last = Object.create(null) // change of each message that is not among those
+    for (const { $id, message } of changes) if (message <= since) last[message] = $id
+    const frames = messages.map((message) => ({ at: message.$id, text: JSON.stringify({ type: 'message', message }) }))
+    for (const id of Object.keys(last)) {
+      const at = last[id]
+      frames.push({ at, text: JSON.stringify({ type: 'change', at, message: await things.get(id) }) })
+    }
+    const texts = frames.sort((a, b) => (a.at < b.at ? -1 : 1)).map(({ text }) => text)
+    const encoder = new TextEncoder()
+    let bytes = 0
+    for (const text of texts) bytes += encoder.encode(text).length
+    if (texts.length <= maxMissed && bytes <= maxMissedBytes) return texts
+  }
 
-function messagesAfter(things, id, limit) {
-  return things.list({ $type: 'Message', where: id ? { $id: { $gt: id } } : {}, orderBy: { $id: 'asc' }, limit })
-}
+  /**
+   * The newest position; null if there is none.
+   *
+   * @returns {Promise<string | null>}
+   */
+  async function newest() {
+    const [message] = await listBefore('Message', '', 1)
+    const [change] = await listBefore('Change', '', 1)
+    return (change?.$id > message?.$id ? change : message)?.$id ?? null
+  }
 
-function messagesBefore(things, id, limit) {
-  return things.list({ $type: 'Message', where: id ? { $id: { $lt: id } } : {}, orderBy: { $id: 'desc' }, limit })
-}
+  /**
+   * How many messages by others follow a position, up to 100.
+   *
+   * @param {string | undefined} position
+   * @param {string} user
+   */
+  async function unread(position, user) {
+    let count = 0
+    for (let looked = 0; position && looked < maxCounted && count < maxUnread; looked += maxPage) {
+      const messages = await listAfter('Message', position, maxPage)
+      for (const message of messages) if (message.author !== user && !message.deleted) count++
+      position = messages.length === maxPage ? messages[maxPage - 1].$id : ''
+    }
+    return Math.min(count, maxUnread)
+  }
 
-function bytesOf(texts) {
-  const encoder = new TextEncoder()
-  let bytes = 0
-  for (const text of texts) bytes += encoder.encode(text).length
-  return bytes
+  /** Whether a position is one of this room. */
+  async function has(position) {
+    const thing = await things.get(position)
+    return thing?.$type === 'Message' || thing?.$type === 'Change'
+  }
+
+  function listAfter(type, id, limit) {
+    return things.list({ $type: type, where: id ? { $id: { $gt: id } } : {}, orderBy: { $id: 'asc' }, limit })
+  }
+
+  function listBefore(type, id, limit) {
+    return things.list({ $type: type, where: id ? { $id: { $lt: id } } : {}, orderBy: { $id: 'desc' }, limit })
+  }
 }

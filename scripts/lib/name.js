@@ -4,7 +4,7 @@
 const characters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-'
 const maxName = 64
 
-export const nameRule = '1 to 64 letters, digits, _ . or -'
+export const nameRule = '1 to 64 letters, digits, _ . or -, but neither . nor ..'
 
 /**
  * Neither a regular expression nor an iterator: the first of its kind costs an
@@ -15,6 +15,7 @@ export const nameRule = '1 to 64 letters, digits, _ . or -'
  */
 export function isName(name) {
   if (typeof name !== 'string' || name.length < 1 || name.length > maxName) return false
+  if (name === '.' || name === '..') return false // in an address they are the folder and that above it
   for (let i = 0; i < name.length; i++) if (!characters.includes(name[i])) return false
   return true
 }
