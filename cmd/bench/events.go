@@ -158,7 +158,7 @@ func (o eventsOptions) events(ctx context.Context, t target, each int, progress 
 		err = errors.New("the machine is too slow: the first sources began before the last ones were told to")
 	}
 	if err == nil {
-		err = wait(ctx, time.Until(begin)+o.warmUp)
+		err = sleep(ctx, time.Until(begin)+o.warmUp)
 	}
 	if err != nil {
 		return r, err
@@ -167,7 +167,7 @@ func (o eventsOptions) events(ctx context.Context, t target, each int, progress 
 	if err != nil {
 		return r, err
 	}
-	if err := wait(ctx, o.during); err != nil {
+	if err := sleep(ctx, o.during); err != nil {
 		return r, err
 	}
 	after, err := o.figures(ctx, t)
@@ -185,7 +185,7 @@ func (o eventsOptions) events(ctx context.Context, t target, each int, progress 
 		r.Turns = (after.turns - before.turns) / handled
 	}
 	fmt.Fprintf(progress, "the sources end, and what is on its way arrives\n")
-	if err := wait(ctx, afterwards); err != nil {
+	if err := sleep(ctx, afterwards); err != nil {
 		return r, err
 	}
 	limited, cancel := context.WithTimeout(ctx, eventsDrain)
@@ -222,18 +222,6 @@ func (o eventsOptions) post(ctx context.Context, t target, path func(source int)
 	return postEach(ctx, o.sources, &made, sourcesAtOnce, func(ctx context.Context, client *http.Client, i int) error {
 		return post(ctx, client, fmt.Sprintf("http://%s/%s", t.addr, path(i)))
 	})
-}
-
-// wait waits, until ctx ends.
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func (r *eventsReport) print(w io.Writer) error {

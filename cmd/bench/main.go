@@ -22,16 +22,18 @@ const usage = `usage:
   bench history   pages of a room with a long history: time of each
   bench soak      everything at once, for long: whether memory, descriptors and goroutines stay what they are
   bench baseline  the plain WebSocket chat server that is measured beside the chat
-each measures the server at --url, or starts servers for it, and shows its flags with --help`
+each starts the servers that it needs, and all but events, start and history can measure
+one that runs, at --url; each shows its flags with --help`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "bench: "+err.Error())
-		}
 		stop()
+		if errors.Is(err, flag.ErrHelp) {
+			return
+		}
+		fmt.Fprintln(os.Stderr, "bench: "+err.Error())
 		os.Exit(1)
 	}
 }

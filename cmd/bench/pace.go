@@ -50,20 +50,22 @@ func poll(ctx context.Context, every time.Duration, f func() bool) error {
 	return nil
 }
 
-// tell writes a line every second, until the function that it returns is called.
-// Nobody else may write meanwhile.
+// tell writes a line every second for the first three, then every ten seconds, until the
+// function that it returns is called. Nobody else may write meanwhile.
 func tell(progress io.Writer, line func() string) (stop func()) {
 	ended, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
 		ticker := time.NewTicker(time.Second)
 		defer ticker.Stop()
-		for {
+		for second := 1; ; second++ {
 			select {
 			case <-ended:
 				return
 			case <-ticker.C:
-				fmt.Fprintln(progress, line())
+				if second <= 3 || second%10 == 0 {
+					fmt.Fprintln(progress, line())
+				}
 			}
 		}
 	}()

@@ -238,20 +238,11 @@ func (s *soak) look(ctx context.Context, _ int) error {
 }
 
 func (s *soak) tell(progress io.Writer) (stop func()) {
-	second := 0
-	return tell(lineWriter(func(line []byte) {
-		if second++; second%10 == 0 { // it is long, and little happens
-			_, _ = progress.Write(line)
-		}
-	}), func() string {
+	return tell(progress, func() string {
 		return fmt.Sprintf("%s: %.0f of %.0f s: %d messages, %d deliveries, %d troubles", s.server.name,
 			time.Since(s.start).Seconds(), s.runs.Seconds(), s.sent.Load(), s.heard.Load(), s.trouble.count.Load())
 	})
 }
-
-type lineWriter func([]byte)
-
-func (f lineWriter) Write(line []byte) (int, error) { f(line); return len(line), nil }
 
 // trouble keeps what went wrong: how often, and the first few words of it.
 type trouble struct {

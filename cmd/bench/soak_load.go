@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -74,7 +75,7 @@ func (s *soak) visit(ctx context.Context, n int) error {
 	return nil
 }
 
-// inbox opens the inbox of somebody and reads what was kept.
+// inbox opens the inbox of somebody, reads what was kept, and has seen it.
 func (s *soak) inbox(ctx context.Context, n int) error {
 	p := &peer{}
 	in, err := p.open(ctx, s.server.addr, s.server.tls, fmt.Sprintf("/users/soak-%d/inbox", n%soakUsers))
@@ -85,10 +86,19 @@ func (s *soak) inbox(ctx context.Context, n int) error {
 	if err := p.conn.SetReadDeadline(time.Now().Add(inboxLimit)); err != nil {
 		return err
 	}
+	var last struct{ ID string }
 	for {
-		if _, _, err := readFrame(in); errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil // that was all
-		} else if err != nil {
+		_, payload, err := readFrame(in)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded): // that was all
+			if last.ID == "" {
+				return nil
+			}
+			return p.write(opText, fmt.Appendf(nil, `{"type":"seen","id":%q}`, last.ID))
+		case err != nil:
+			return err
+		}
+		if err := json.Unmarshal(payload, &last); err != nil {
 			return err
 		}
 	}
@@ -149,7 +159,7 @@ var badManners = []struct {
 	raw  bool
 	sent []byte
 }{
-	{true, []byte("GET /ws/bench-0?user=x HTTP/1.1\r\nHost: x\r\n")},                                  // and no more
+	{true, []byte("GET /ws/bench-0?user=x HTTP/1.1\r\nHost: localhost\r\n")},                          // and no more
 	{true, bytes.Repeat([]byte("\x16\x03\x01\xff"), 64)},                                              // no HTTP
 	{false, []byte("\x81\x05hello")},                                                                  // without a mask
 	{false, []byte("\xf1\x80\x00\x00\x00\x00")},                                                       // reserved bits
