@@ -1,13 +1,13 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"chat.example.com.ai/store"
@@ -33,19 +33,23 @@ that was there is kept, under a name that is shown.
 
 // runBackup is the command backup.
 func runBackup(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
-	fs := flag.NewFlagSet("backup", flag.ContinueOnError)
+	fs := newFlags("backup")
 	force := fs.Bool("force", false, "replace FILE if it is there")
 	file, data, err := fileAndData(fs, args, getenv, stdout, backupHelp)
 	if err != nil {
 		return err
+	}
+	if !exists(filepath.Join(data, store.FileName)) {
+		return noData(data)
+	}
+	if folder := filepath.Dir(file); !exists(folder) {
+		return fmt.Errorf("backup: there is no folder %s", folder)
 	}
 	began := time.Now()
 	size, err := store.Backup(ctx, store.BackupOptions{Folder: data, File: file, Replace: *force})
 	switch {
 	case errors.Is(err, os.ErrExist):
 		return fmt.Errorf("backup: %s is there already: choose another name, or say --force", file)
-	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("backup: %w", err)
 	case err != nil:
 		return fmt.Errorf("backup of %s: %w", data, err)
 	}
@@ -55,7 +59,7 @@ func runBackup(ctx context.Context, args []string, getenv func(string) string, s
 
 // runRestore is the command restore.
 func runRestore(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
-	fs := flag.NewFlagSet("restore", flag.ContinueOnError)
+	fs := newFlags("restore")
 	file, data, err := fileAndData(fs, args, getenv, stdout, restoreHelp)
 	if err != nil {
 		return err
@@ -69,6 +73,9 @@ func runRestore(ctx context.Context, args []string, getenv func(string) string, 
 	}
 	fmt.Fprintf(stdout, "checked %s and restored it to %s in %v\n", file, data, time.Since(began).Round(time.Millisecond))
 	if aside != "" {
+		if log := aside + "-wal"; exists(log) {
+			aside += " and " + log
+		}
 		fmt.Fprintf(stdout, "what was there is kept as %s: delete it when you are sure\n", aside)
 	}
 	return nil
@@ -76,25 +83,18 @@ func runRestore(ctx context.Context, args []string, getenv func(string) string, 
 
 // fileAndData reads what both commands take.
 func fileAndData(fs *flag.FlagSet, args []string, getenv func(string) string, stdout io.Writer, help string) (file, data string, err error) {
-	fs.SetOutput(io.Discard)
-	fs.StringVar(&data, "data", cmp.Or(getenv("CHAT_DATA"), "./data"), "folder of the data")
-	var files []string
-	for len(args) > 0 { // flags and the file in any order
-		if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
-			fmt.Fprint(stdout, help)
-			fs.VisitAll(func(f *flag.Flag) { fmt.Fprintf(stdout, "  --%-7s %s\n", f.Name, f.Usage) })
-			return "", "", err
-		} else if err != nil {
-			return "", "", err
-		}
-		if args = fs.Args(); len(args) > 0 {
-			files, args = append(files, args[0]), args[1:]
-		}
+	folder := dataFlag(fs, getenv)
+	files, err := parseWords(fs, args, stdout, help)
+	if err != nil {
+		return "", "", err
 	}
 	if len(files) != 1 {
 		return "", "", fmt.Errorf("%s takes one file: %[1]s FILE", fs.Name())
 	}
-	return files[0], data, nil
+	if *folder == "" { // a variable of a shell that is not set; the working folder is not meant
+		return "", "", fmt.Errorf("%s: --data is empty", fs.Name())
+	}
+	return files[0], *folder, nil
 }
 
 func mebibytes(n int64) string {

@@ -177,7 +177,7 @@ func TestPresenceIsByPersonNotBySocket(t *testing.T) {
 func TestWhoMayConnect(t *testing.T) {
 	p := start(t, programOptions{})
 	for path, want := range map[string]int{
-		"/ws/general": 426, "/ws/general?user=ann": 426, "/users/ann/inbox": 426, "/nowhere": 404, "/": 404,
+		"/ws/general": 426, "/ws/general?user=ann": 426, "/users/ann/inbox": 426, "/nowhere": 404, "/_/nowhere": 404,
 	} {
 		if r := p.get(path); r.status != want || r.object(t)["error"] == nil {
 			t.Errorf("%s: status %d, want %d: %s", path, r.status, want, r.body)
@@ -225,6 +225,7 @@ func TestBadInputIsAnsweredToItsSenderOnly(t *testing.T) {
 	if history := p.get("/rooms/general/messages").list(t); len(history) != 1 {
 		t.Errorf("%d messages in the history", len(history))
 	}
+	p.stop()
 	if strings.Contains(p.stderr.String(), "script error") {
 		t.Error("bad input is a script error")
 	}

@@ -1,30 +1,37 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"chat.example.com.ai/store"
 )
 
+const checkHelp = `Looks through all of the database of a data folder, and its log, for damage:
+
+  runtime check [--data folder]
+
+No program may run on the folder. Nothing is changed. What is damaged is shown, 20 places
+at most, and the exit status is 1 then.
+
+`
+
 // runCheck looks through a data folder that no program uses, and fails if anything in
 // it is damaged.
 func runCheck(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
-	fs := flag.NewFlagSet("runtime check", flag.ContinueOnError)
-	fs.SetOutput(stdout)
-	data := fs.String("data", cmp.Or(getenv("CHAT_DATA"), "./data"), "folder of the data")
-	if err := fs.Parse(args); err != nil {
+	fs := newFlags("check")
+	data := dataFlag(fs, getenv)
+	if words, err := parseWords(fs, args, stdout, checkHelp); err != nil {
 		return err
+	} else if len(words) > 0 {
+		return fmt.Errorf("check: unexpected argument %q: name the data folder with --data", words[0])
 	}
-	file := filepath.Join(*data, "chat.db")
-	if _, err := os.Stat(file); err != nil {
-		return fmt.Errorf("there is no database to check: %w", err)
+	file := filepath.Join(*data, store.FileName)
+	if !exists(file) {
+		return noData(*data)
 	}
 	problems, err := store.Check(ctx, *data)
 	switch {
@@ -39,7 +46,8 @@ func runCheck(ctx context.Context, args []string, getenv func(string) string, st
 	for _, problem := range problems {
 		fmt.Fprintln(stdout, problem)
 	}
-	return fmt.Errorf("%s is damaged: restore a backup, or save what can be read with sqlite3 %s .recover", file, file)
+	// Debian's sqlite3 has no .recover.
+	return fmt.Errorf("%s is damaged: restore a backup, or save what can be read with .recover of the sqlite3 that sqlite.org offers", file)
 }
 
 func inUse(folder string) error {

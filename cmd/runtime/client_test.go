@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -30,19 +31,46 @@ func (c *client) OnClose(_ *gws.Conn, err error) { c.closed <- err }
 // connect opens a WebSocket that lasts until the test ends.
 func (p *program) connect(path string) *client {
 	p.t.Helper()
-	c := &client{t: p.t, messages: make(chan string, 10_000), closed: make(chan error, 1)}
-	conn, _, err := gws.NewClient(c, &gws.ClientOption{Addr: "ws://" + p.addr + path, HandshakeTimeout: patience})
+	c, _, err := p.dial(path, nil)
 	if err != nil {
 		p.t.Fatalf("connect %s: %v", path, err)
+	}
+	return c
+}
+
+// dial opens a WebSocket with headers, or says how that was refused.
+func (p *program) dial(path string, header http.Header) (c *client, answer *http.Response, err error) {
+	p.t.Helper()
+	return p.dialWith(&gws.ClientOption{Addr: "ws://" + p.addr + path, RequestHeader: header})
+}
+
+func (p *program) dialWith(o *gws.ClientOption) (c *client, answer *http.Response, err error) {
+	p.t.Helper()
+	c = newClient(p.t)
+	answer, err = c.open(c, o)
+	return c, answer, err
+}
+
+func newClient(t *testing.T) *client {
+	return &client{t: t, messages: make(chan string, 10_000), closed: make(chan error, 1)}
+}
+
+// open opens the WebSocket, until the test ends. events is the client, or what it is in.
+func (c *client) open(events gws.Event, o *gws.ClientOption) (answer *http.Response, err error) {
+	c.t.Helper()
+	o.HandshakeTimeout = patience
+	conn, answer, err := gws.NewClient(events, o)
+	if err != nil {
+		return answer, err
 	}
 	c.conn = conn
 	ended := make(chan struct{})
 	go func() { defer close(ended); conn.ReadLoop() }()
-	p.t.Cleanup(func() {
+	c.t.Cleanup(func() {
 		_ = conn.NetConn().Close()
 		<-ended
 	})
-	return c
+	return answer, nil
 }
 
 // object is a JSON object.

@@ -87,7 +87,7 @@ func newCrashTest(t *testing.T) *crashTest {
 		seed = rand.Uint64()
 	}
 	t.Logf("to draw the same again: -crash-seed=%d", seed)
-	c := &crashTest{t: t, scripts: shippedWith(t, map[string]string{"ledger.js": crashLedger}), data: t.TempDir(),
+	c := &crashTest{t: t, scripts: hastyWith(t, map[string]string{"ledger.js": crashLedger}), data: t.TempDir(),
 		chance: rand.New(rand.NewPCG(seed, 0))}
 	for i := range c.rooms {
 		room := &c.rooms[i]

@@ -209,6 +209,7 @@ func TestDamageIsTold(t *testing.T) {
 	if r := p.get("/healthz"); r.status != 200 {
 		t.Errorf("status %d", r.status)
 	}
+	p.eventually("both reads are in the log", func() bool { return p.logged("a read failed") >= 2 })
 	log := p.stderr.String()
 	// One line for each that was told. The program may look for alarms and the like just
 	// now, and says so too; that is of no object.

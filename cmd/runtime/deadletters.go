@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -52,9 +51,8 @@ type deadLetters interface {
 
 // runDeadLetters is the command deadletters.
 func runDeadLetters(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
-	fs := flag.NewFlagSet("deadletters", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	data := fs.String("data", cmp.Or(getenv("CHAT_DATA"), "./data"), "folder of the data")
+	fs := newFlags("deadletters")
+	data := dataFlag(fs, getenv)
 	var f admin.Filter
 	fs.StringVar(&f.Handler, "handler", "", "filter: the name of the event handler; of a call, the one that made it")
 	fs.StringVar(&f.Type, "type", "", "filter: the type of the event, such as Message.sent; of a call, its method")
@@ -63,18 +61,9 @@ func runDeadLetters(ctx context.Context, args []string, getenv func(string) stri
 	fs.StringVar(&f.Target, "target", "", "filter: the object that it is for")
 	all := fs.Bool("all", false, "replay, drop: all there are")
 	asJSON := fs.Bool("json", false, "list: everything, what they carry too, one JSON object a line")
-	var words []string
-	for len(args) > 0 { // flags and numbers in any order
-		if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
-			fmt.Fprint(stdout, deadLettersHelp)
-			fs.VisitAll(func(f *flag.Flag) { fmt.Fprintf(stdout, "  --%-9s %s\n", f.Name, f.Usage) })
-			return err
-		} else if err != nil {
-			return err
-		}
-		if args = fs.Args(); len(args) > 0 {
-			words, args = append(words, args[0]), args[1:]
-		}
+	words, err := parseWords(fs, args, stdout, deadLettersHelp)
+	if err != nil {
+		return err
 	}
 	verb := ""
 	if len(words) > 0 {
@@ -143,7 +132,7 @@ func selectLetters(verb string, words []string, f admin.Filter, all, asJSON bool
 // it, or by opening it, if none has.
 func openLetters(ctx context.Context, folder string) (letters deadLetters, release func() error, err error) {
 	if !exists(filepath.Join(folder, store.FileName)) {
-		return nil, nil, fmt.Errorf("there is no data in %s: name another folder with --data", folder)
+		return nil, nil, noData(folder)
 	}
 	patience := time.After(adminPatience)
 	for {
@@ -202,7 +191,7 @@ func listLetters(ctx context.Context, letters deadLetters, q admin.Query, asJSON
 				continue
 			}
 			what := l.Error
-			if l.Position != "" {
+			if !strings.Contains(what, l.Position) { // a script's own error begins with it
 				what += " (" + l.Position + ")"
 			}
 			fmt.Fprintf(table, row, strconv.FormatInt(l.Number, 10), l.DiedAt.Format(time.RFC3339), l.Kind, oneLine(l.Type),

@@ -233,10 +233,10 @@ func TestTheSocketOfADeepFolder(t *testing.T) {
 	if out := succeed(t, data, "deadletters", "list"); out != "no dead letters\n" {
 		t.Errorf("listed: %q", out)
 	}
+	p.stop()
 	if s := p.stderr.String(); s != "" {
 		t.Errorf("stderr: %s", s)
 	}
-	p.stop()
 	if exists(filepath.Join(data, "chat.sock")) {
 		t.Error("the socket is left")
 	}

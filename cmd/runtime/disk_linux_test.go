@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -164,7 +165,7 @@ func TestADiskThatTakesNothing(t *testing.T) {
 				t.Fatalf("status %d", r.status)
 			}
 			end := test.begin(p, disk)
-			lines := strings.Count(p.stderr.String(), "\n")
+			lines := p.logged("\n")
 			ann.say("refused")
 			if code := ann.closeCode(); code != 1013 {
 				t.Errorf("closed with %d, want 1013", code)
@@ -187,18 +188,15 @@ func TestADiskThatTakesNothing(t *testing.T) {
 				}
 			}
 			p.eventually("the alarm could not be stored", func() bool { return p.metric("chat_alarms_failed_total") > 0 })
-			log := p.stderr.String()
-			if !strings.Contains(log, "nothing can be stored") || !strings.Contains(log, test.says) {
-				t.Errorf("the log does not say %q:\n%s", test.says, log)
+			for _, says := range []string{"nothing can be stored", test.says} {
+				if _, ok := p.stderr.waitFor(says, p.done); !ok {
+					t.Errorf("the log does not say %q:\n%s", says, p.stderr)
+				}
 			}
-			if n := strings.Count(log, "\n") - lines; n > 10 {
-				t.Errorf("%d lines in the log:\n%s", n, tail(log))
+			if n := p.logged("\n") - lines; n > 10 {
+				t.Errorf("%d lines in the log:\n%s", n, tail(p.stderr.String()))
 			}
-			busy := p.processorTime()
-			time.Sleep(time.Second) // of the program at rest, with what it tries again by itself
-			if busy = p.processorTime() - busy; busy > 250*time.Millisecond {
-				t.Errorf("it spends %v of a second while nobody asks for anything", busy)
-			}
+			p.wantIdle(0.25) // with what it tries again by itself
 
 			end()
 			ann = p.join("general", "ann")
@@ -212,7 +210,7 @@ func TestADiskThatTakesNothing(t *testing.T) {
 				return message["content"] == "after"
 			})
 			p.eventually("the event is handled and the alarm has rung", func() bool { return len(p.get("/bell/heard").list(t)) == 2 })
-			if !strings.Contains(p.stderr.String(), "takes what is to be stored again") {
+			if _, ok := p.stderr.waitFor("takes what is to be stored again", p.done); !ok {
 				t.Errorf("the log does not say that it is over:\n%s", p.stderr)
 			}
 			p.historyOf("general", 2)
@@ -226,26 +224,6 @@ func TestADiskThatTakesNothing(t *testing.T) {
 			p.historyOf("general", 3)
 		})
 	}
-}
-
-// processorTime is what the program has used so far.
-func (p *program) processorTime() time.Duration {
-	p.t.Helper()
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.process.Pid))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(data), ") ")
-	fields := strings.Fields(rest)
-	var ticks time.Duration // of 10 ms
-	for _, field := range fields[11:13] {
-		var n int64
-		if _, err := fmt.Sscan(field, &n); err != nil {
-			p.t.Fatal(err)
-		}
-		ticks += time.Duration(n)
-	}
-	return ticks * 10 * time.Millisecond
 }
 
 // With a disk that takes its time, what is seen is late and right, and who only
@@ -265,14 +243,17 @@ func TestASlowDisk(t *testing.T) {
 	for n := range messages {
 		ann.say(fmt.Sprint(n))
 	}
+	var reads []time.Duration
 	for range 5 {
 		asked := time.Now()
 		if history := p.get("/rooms/quiet/messages").list(t); len(history) != 1 {
 			t.Errorf("the history is %v", history)
 		}
-		if took := time.Since(asked); took > delay*2/3 {
-			t.Errorf("reading took %v while commits wait", took)
-		}
+		reads = append(reads, time.Since(asked))
+	}
+	slices.Sort(reads)
+	if quantile(reads, 0.5) > delay*2/3 { // one may wait for the processor
+		t.Errorf("reading took %v while commits wait", reads)
 	}
 	bob.wantMessage("ann", "0")
 	if took := time.Since(before); took < delay {
@@ -321,5 +302,37 @@ func (d *smallDisk) remount(how string) {
 	command := append(d.under[1:len(d.under):len(d.under)], "mount", "-o", "remount,"+how, d.folder)
 	if out, err := exec.Command(d.under[0], command...).CombinedOutput(); err != nil {
 		d.t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// A backup that finds no room, and a restore, are one line, and leave nothing behind.
+func TestABackupOnADiskThatIsFull(t *testing.T) {
+	data := bury(t, nil, letter(1, `1`))
+	good := filepath.Join(t.TempDir(), "good")
+	succeed(t, data, "backup", good)
+	disk := newSmallDisk(t, "512k")
+	if err := os.WriteFile(filepath.Join(disk.root, "there"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	disk.fill()
+	for _, args := range [][]string{
+		{"backup", "--data", data, filepath.Join(disk.folder, "copy")},
+		{"backup", "--data", data, "--force", filepath.Join(disk.folder, "there")},
+		{"restore", "--data", disk.folder, good},
+	} {
+		command := slices.Concat(disk.under, []string{binary}, args)
+		p := executeCommand(t, exec.Command(command[0], command[1:]...), nil)
+		if code, text := p.wait(), p.stderr.String(); code != 1 || strings.Count(text, "\n") != 1 || !strings.Contains(text, "full") {
+			t.Errorf("%v: exit status %d, %s", args, code, text)
+		}
+	}
+	left, err := os.ReadDir(disk.root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range left {
+		if name := file.Name(); name != "there" && name != "ballast" && name != "chat.lock" {
+			t.Errorf("%s is left", name)
+		}
 	}
 }

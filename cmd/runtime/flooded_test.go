@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -33,17 +34,18 @@ func TestOneRoomIsFlooded(t *testing.T) {
 	}
 }
 
-// floodVariable has the address of the program that TestFloodFromOutside floods.
+// floodVariable has the address of the program that TestFloodFromOutside floods, and
+// the path that it asks for if that is with requests.
 const floodVariable = "CHAT_TEST_FLOOD"
 
-// floodFromOutside floods a room from a process of its own: those who measure are
-// not to wait for those who flood in a process that they share.
-func (p *program) floodFromOutside(t *testing.T) (stop func()) {
+// floodFromOutside floods a room, or a path with requests, from a process of its own:
+// those who measure are not to wait for those who flood in a process that they share.
+func (p *program) floodFromOutside(t *testing.T, path string) (stop func()) {
 	t.Helper()
 	flood := exec.Command(os.Args[0], "-test.run=^TestFloodFromOutside$", "-test.v")
-	flood.Env = append(os.Environ(), floodVariable+"="+p.addr)
-	out := newOutput()
-	flood.Stdout, flood.Stderr = out, os.Stderr
+	flood.Env = append(os.Environ(), floodVariable+"="+p.addr+path)
+	out := newOutput(t)
+	flood.Stdout, flood.Stderr = out.file, os.Stderr
 	end, err := flood.StdinPipe()
 	if err == nil {
 		err = flood.Start()
@@ -68,7 +70,16 @@ func TestFloodFromOutside(t *testing.T) {
 	if addr == "" {
 		return
 	}
-	f := (&program{t: t, addr: addr}).flood(1, 100, "@victim and what one says in a chat, which is no book")
+	addr, path, requests := strings.Cut(addr, "/")
+	p := &program{t: t, addr: addr}
+	if requests {
+		stop := p.floodWithRequests("/"+path, eager)
+		fmt.Println("flooding")
+		_, _ = io.Copy(io.Discard, os.Stdin) // until it is closed
+		stop()
+		return
+	}
+	f := p.flood(1, 100, "@victim and what one says in a chat, which is no book")
 	fmt.Println("flooding")
 	_, _ = io.Copy(io.Discard, os.Stdin) // until it is closed
 	f.stop()
@@ -78,7 +89,7 @@ func TestFloodFromOutside(t *testing.T) {
 // floodOneRoom returns p99 of the round trips in other rooms, before and during a flood.
 func floodOneRoom(t *testing.T, name string) (p99Before, p99 time.Duration) {
 	t.Run(name, func(t *testing.T) {
-		p := start(t, programOptions{})
+		p := start(t, programOptions{scripts: hastyWith(t, nil)})
 		metric := p.scraper()
 		p.connect("/users/victim/inbox")
 		const others = 10
@@ -88,7 +99,7 @@ func floodOneRoom(t *testing.T, name string) (p99Before, p99 time.Duration) {
 		}
 		began := time.Now()
 		<-time.After(2 * time.Second)
-		stop := p.floodFromOutside(t)
+		stop := p.floodFromOutside(t, "")
 		flooded := time.Now()
 		turns, frames := metric("chat_turns_total"), metric("chat_frames_out_total")
 		<-time.After(4 * time.Second)
@@ -97,12 +108,15 @@ func floodOneRoom(t *testing.T, name string) (p99Before, p99 time.Duration) {
 		stop()
 		var before, during []time.Duration
 		for _, each := range probes {
+			each.end() // with the round trip that it may wait for, however long that takes
 			before = append(before, each.between(began, flooded)...)
 			during = append(during, each.between(flooded.Add(500*time.Millisecond), ended)...)
-			each.end()
 		}
 		slices.Sort(before)
 		slices.Sort(during)
+		if len(during) < others {
+			t.Errorf("%d round trips of %d others", len(during), others)
+		}
 		p99Before, p99 = quantile(before, 0.99), quantile(during, 0.99)
 		took := ended.Sub(flooded).Seconds()
 		t.Logf("%.0f turns and %.0f frames a second", turns/took, frames/took)

@@ -24,7 +24,7 @@ import (
 )
 
 // patience bounds every wait of these tests; only a failing one reaches it.
-const patience = 20 * time.Second
+const patience = 40 * time.Second
 
 // shipped is the folder of the chat.
 const shipped = "../../scripts"
@@ -157,8 +157,8 @@ func execute(t *testing.T, args []string, env map[string]string) *program {
 
 func executeCommand(t *testing.T, cmd *exec.Cmd, env map[string]string) *program {
 	t.Helper()
-	p := &program{t: t, stdout: newOutput(), stderr: newOutput(), done: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = p.stdout, p.stderr
+	p := &program{t: t, stdout: newOutput(t), stderr: newOutput(t), done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = p.stdout.file, p.stderr.file
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "CHAT_") {
 			cmd.Env = append(cmd.Env, v)
@@ -230,50 +230,64 @@ func (p *program) alive() bool {
 	}
 }
 
-// output is what a process printed so far. Its bound is the test's length.
-type output struct {
-	mu    sync.Mutex
-	text  bytes.Buffer
-	grown chan struct{} // closed at each write, and replaced
-}
+// output is what a process printed so far. It is a file, so that all that the process
+// has written is there, however late this one gets the processor.
+type output struct{ file *os.File }
 
-func newOutput() *output { return &output{grown: make(chan struct{})} }
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	close(o.grown)
-	o.grown = make(chan struct{})
-	return o.text.Write(b)
+// newOutput makes an output that lasts until the test ends.
+func newOutput(t *testing.T) *output {
+	t.Helper()
+	file, err := os.OpenFile(filepath.Join(t.TempDir(), "output"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	return &output{file}
 }
 
 func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
+	text, err := os.ReadFile(o.file.Name())
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
 }
 
 // waitFor waits for a whole line that contains the mark, until the process ends.
 func (o *output) waitFor(mark string, ended <-chan struct{}) (line string, ok bool) {
 	deadline := time.After(patience)
-	for {
-		o.mu.Lock()
-		text, grown := o.text.String(), o.grown
-		o.mu.Unlock()
-		for line := range strings.Lines(text) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for over := false; ; {
+		for line := range strings.Lines(o.String()) {
 			if strings.Contains(line, mark) && strings.HasSuffix(line, "\n") {
 				return strings.TrimSpace(line), true
 			}
 		}
+		if over {
+			return "", false
+		}
 		select {
-		case <-grown:
-		case <-ended:
-			return "", false
+		case <-tick.C:
+		case <-ended: // what it said last counts too
+			over = true
 		case <-deadline:
-			return "", false
+			over = true
 		}
 	}
 }
+
+// wantOnce waits until the log has a text, and wants it there once.
+func (p *program) wantOnce(text string) {
+	p.t.Helper()
+	_, ok := p.stderr.waitFor(text, p.done)
+	if n := p.logged(text); !ok || n != 1 {
+		p.t.Errorf("the log has %d times %q:\n%s", n, text, tail(p.stderr.String()))
+	}
+}
+
+// logged counts how often the log has a text by now.
+func (p *program) logged(text string) int { return strings.Count(p.stderr.String(), text) }
 
 // eventually polls until f holds: for what the program tells nobody by itself.
 func (p *program) eventually(what string, f func() bool) {
@@ -360,6 +374,26 @@ func shippedWith(t *testing.T, scripts map[string]string) string {
 	t.Helper()
 	dir := folder(t, scripts)
 	if err := os.CopyFS(dir, os.DirFS(shipped)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// hastyWith is shippedWith for tests that flood the chat as a few people: each of them may
+// send as fast as they like.
+func hastyWith(t *testing.T, scripts map[string]string) string {
+	t.Helper()
+	dir := shippedWith(t, scripts)
+	path := filepath.Join(dir, "lib", "rate.js")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const limit = "const perSecond = 20 "
+	if !bytes.Contains(text, []byte(limit)) {
+		t.Fatalf("%s has no %q: how fast people may be is somewhere else now", path, limit)
+	}
+	if err := os.WriteFile(path, bytes.Replace(text, []byte(limit), []byte("const perSecond = 1e9 "), 1), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return dir

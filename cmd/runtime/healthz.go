@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -13,11 +15,21 @@ import (
 // healthzTimeout is how long an answer may take: less than what waits for this one.
 const healthzTimeout = 4 * time.Second
 
+const healthzHelp = `Asks the running program whether it serves; the exit status is 1 if it doesn't.
+
+  runtime healthz [flags]
+
+It takes the flags and the environment of the program itself, such as --addr.
+`
+
 // runHealthz is the command healthz: it asks the program on this machine whether it
 // serves, for supervisors that have no other client at hand. It takes the flags and
 // the environment of the program itself.
 func runHealthz(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
-	o, err := parseOptions(args, getenv, stdout)
+	o, err := parseOptions(args, getenv, io.Discard)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, healthzHelp)
+	}
 	if err != nil {
 		return err
 	}

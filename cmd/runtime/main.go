@@ -47,8 +47,12 @@ type options struct {
 	messageRate    float64
 	messageBurst   int
 	addresses      api.AddressLimits
+	requests       api.RequestLimits
+	origins        api.Origins
+	proxies        api.Proxies
 	tlsCert        string
 	tlsKey         string
+	jwt            jwtOptions
 	log            string
 }
 
@@ -73,9 +77,17 @@ func parseOptions(args []string, getenv func(string) string, help io.Writer) (op
 	fs.IntVar(&o.addresses.Handshakes, "address-handshakes", api.DefaultHandshakes, "connections of an address that are neither sockets nor had a response yet; 0 is any number")
 	fs.IntVar(&o.addresses.Sockets, "address-sockets", api.DefaultSockets, "sockets of an address; 0 is any number")
 	fs.IntVar(&o.addresses.Names, "address-names", api.DefaultNames, "new names of objects that an address may ask for in a minute; 0 is any number")
+	fs.Float64Var(&o.requests.Rate, "request-rate", api.DefaultRequestRate, "requests a second that an address may make for long, and a verified user; 0 is any number")
+	fs.IntVar(&o.requests.Burst, "request-burst", api.DefaultRequestBurst, "requests that an address or a verified user may make at once")
 	fs.BoolVar(&o.addresses.Loopback, "limit-loopback", false, "whether these limits hold for loopback addresses too")
+	fs.Var(&o.origins, "allow-origin", "origins, with commas, whose pages may change things, open sockets and read answers, besides the program's own; * is any")
+	fs.Var(&o.proxies, "trusted-proxy", "addresses or CIDRs, with commas, or loopback, of proxies that say in X-Forwarded-For, -Proto and -Host what their clients asked")
 	fs.StringVar(&o.tlsCert, "tls-cert", "", "file of the certificate chain in PEM, to serve HTTPS; with --tls-key")
 	fs.StringVar(&o.tlsKey, "tls-key", "", "file of the certificate's key in PEM")
+	fs.StringVar(&o.jwt.secret, "jwt-secret", "", "secret of at least 32 bytes that tokens are signed with (HS256); every request then needs one")
+	fs.StringVar(&o.jwt.publicKey, "jwt-public-key", "", "file in PEM of the public key that tokens are verified with, in place of --jwt-secret")
+	fs.StringVar(&o.jwt.issuer, "jwt-issuer", "", "who tokens must be from: their iss")
+	fs.StringVar(&o.jwt.audience, "jwt-audience", "", "whom tokens must be for: their aud")
 	fs.StringVar(&o.log, "log", "text", "format of the log: text or json")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(help, "Runs the chat rooms of a scripts folder. Each flag is an environment variable too.\n\n"+
@@ -88,11 +100,11 @@ func parseOptions(args []string, getenv func(string) string, help io.Writer) (op
 			"  runtime healthz       asks the running program whether it serves\n"+
 			"  runtime --version     says what this binary was built from\n\n")
 		fs.VisitAll(func(f *flag.Flag) {
-			fmt.Fprintf(help, "  --%-19s %s\n  %21s %s, default %s\n", f.Name, f.Usage, "", variable(f), cmp.Or(f.DefValue, "none"))
+			fmt.Fprintf(help, "  --%-21s %s\n  %23s %s, default %s\n", f.Name, f.Usage, "", variable(f), cmp.Or(f.DefValue, "none"))
 		})
 		return o, err
 	} else if err != nil {
-		return o, err
+		return o, fmt.Errorf("%w: see --help", err)
 	}
 	if fs.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q: see --help", fs.Arg(0))
@@ -118,6 +130,8 @@ func parseOptions(args []string, getenv func(string) string, help io.Writer) (op
 		err = fmt.Errorf("--max-awake %d: must be 0 or greater", o.maxAwake)
 	case o.messageRate < 0 || o.messageBurst < 1 || o.addresses.Handshakes < 0 || o.addresses.Sockets < 0 || o.addresses.Names < 0:
 		err = errors.New("limits must be 0 or greater (--message-burst: 1 or greater)")
+	case o.requests.Burst < 1 || o.requests.Rate != 0 && !(o.requests.Rate >= minRequestRate):
+		err = fmt.Errorf("--request-rate must be 0 or at least %v, --request-burst 1 or greater", minRequestRate)
 	case o.checkUpTo < 0:
 		err = fmt.Errorf("--check-up-to %d: must be 0 or greater", o.checkUpTo)
 	case o.turnTimeout <= 0, o.hibernateAfter <= 0, o.pingInterval < 0:
@@ -125,6 +139,9 @@ func parseOptions(args []string, getenv func(string) string, help io.Writer) (op
 	}
 	return o, err
 }
+
+// minRequestRate is the least that can be meant: one request in a quarter of an hour.
+const minRequestRate = 0.001
 
 // variable is the environment variable of a flag.
 func variable(f *flag.Flag) string {
@@ -170,7 +187,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if o.log == "text" {
 		s.describe(stdout)
 	} else {
-		log.Info("ready", "addr", s.address(), "scripts", o.scripts, "data", o.data, "connections", s.limit.Room())
+		log.Info("ready", "addr", s.address(), "scripts", o.scripts, "data", o.data, "users", s.users, "connections", s.limit.Room())
+	}
+	if err := notifyReady(getenv("NOTIFY_SOCKET")); err != nil {
+		log.Warn("systemd cannot be told that the program serves", "error", err)
 	}
 	select {
 	case <-ctx.Done():

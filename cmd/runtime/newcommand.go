@@ -4,7 +4,6 @@ import (
 	"cmp"
 	_ "embed" // what a new script begins as
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -31,21 +30,12 @@ const maxNewName = 40 // bytes: a word or three, and short of what a noun may ha
 // writeNew is the command new: it writes a script that works, and its test. It
 // overwrites nothing.
 func writeNew(args []string, getenv func(string) string, stdout io.Writer) error {
-	fs := flag.NewFlagSet("new", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
+	fs := newFlags("new")
 	standard := "./scripts"
 	folder := fs.String("scripts", cmp.Or(getenv("CHAT_SCRIPTS"), standard), "folder of the scripts")
-	var names []string
-	for len(args) > 0 { // flags and the name in any order
-		if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
-			fmt.Fprint(stdout, "Writes a new script and its test: new NAME [--scripts folder]\n")
-			return err
-		} else if err != nil {
-			return err
-		}
-		if args = fs.Args(); len(args) > 0 {
-			names, args = append(names, args[0]), args[1:]
-		}
+	names, err := parseWords(fs, args, stdout, "Writes a new script and its test:\n\n  runtime new NAME [--scripts folder]\n\n")
+	if err != nil {
+		return err
 	}
 	if len(names) != 1 {
 		return fmt.Errorf("new takes one name, such as: new poll")
@@ -74,7 +64,7 @@ func writeNew(args []string, getenv func(string) string, stdout io.Writer) error
 	if filepath.Clean(*folder) != filepath.Clean(standard) {
 		flags = " --scripts " + *folder
 	}
-	_, err := fmt.Fprintf(stdout, `wrote %[1]s and %[2]s. Next:
+	_, err = fmt.Fprintf(stdout, `wrote %[1]s and %[2]s. Next:
 
   go run ./cmd/runtime test%[4]s %[2]s
   go run ./cmd/runtime%[4]s

@@ -72,7 +72,7 @@ func TestAMessageThatIsSentAgainIsSaidOnce(t *testing.T) {
 // Many send the same at the same time, over and over: what is pipelined before the
 // first one is stored is the same message, too.
 func TestManyRepeatsAreOneMessage(t *testing.T) {
-	p := start(t, programOptions{})
+	p := start(t, programOptions{scripts: hastyWith(t, nil)})
 	const tabs, each, repeats = 4, 10, 5
 	var sockets []*client
 	for range tabs {
@@ -127,7 +127,7 @@ func (p *program) writers(room string, people int) (stop func() (ids []string)) 
 	for i := range people {
 		c := p.join(room, fmt.Sprint("writer", i))
 		writing.Go(func() {
-			for n := range 2000 { // each after the one before: what others ask for is not to wait behind a crowd
+			for n := 0; ; n++ { // each after the one before: what others ask for is not to wait behind a crowd
 				if err := c.conn.WriteString(toJSON(object{"type": "message", "id": fmt.Sprint(n), "content": "hello"})); err != nil {
 					p.t.Errorf("send: %v", err)
 					return
@@ -166,7 +166,7 @@ func (p *program) writers(room string, people int) (stop func() (ids []string)) 
 }
 
 func TestTheWholeHistoryIsPagedWhileOthersWrite(t *testing.T) {
-	p := start(t, programOptions{})
+	p := start(t, programOptions{scripts: hastyWith(t, nil)})
 	stop := p.writers("general", 3)
 	page := func(query string) (ids []string) {
 		for _, m := range p.get("/rooms/general/messages?limit=7&" + query).list(t) {
@@ -213,7 +213,7 @@ func TestTheWholeHistoryIsPagedWhileOthersWrite(t *testing.T) {
 // Who comes and goes all the time, and says each time what came last, has in the
 // end what those have who stayed.
 func TestWhoComesBackMissesNothingAndGetsNothingTwice(t *testing.T) {
-	p := start(t, programOptions{flags: []string{"--hibernate-after", "10ms"}})
+	p := start(t, programOptions{scripts: hastyWith(t, nil), flags: []string{"--hibernate-after", "10ms"}})
 	stop := p.writers("general", 3)
 	const visits = 40
 	guests := [3]visitor{{p: p, name: "guest0"}, {p: p, name: "guest1"}, {p: p, name: "guest2"}}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,11 +26,24 @@ func TestTheStartSaysWhatRuns(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, p.stdout)
 		}
 	}
+	if _, ok := p.stdout.waitFor("Open http://"+p.addr+"/ in a browser.", p.done); !ok {
+		t.Error("what to open is not shown")
+	}
 	if code := p.stop(); code != 0 {
 		t.Errorf("exit status %d", code)
 	}
 	if s := p.stderr.String(); s != "" {
 		t.Errorf("an ordinary run prints on stderr: %s", s)
+	}
+}
+
+// A browser can open no address that stands for all, and no page without a token where
+// one is needed.
+func TestTheStartSaysWhatABrowserCanOpen(t *testing.T) {
+	p := execute(t, []string{"--addr", ":0", "--scripts", shipped, "--data", t.TempDir(), "--jwt-secret", secret}, nil)
+	line, ok := p.stdout.waitFor("Open ", p.done)
+	if !ok || !regexp.MustCompile(`^Open http://localhost:[1-9]\d*/#token=TOKEN in a browser\.$`).MatchString(line) {
+		t.Errorf("%q; stderr:\n%s", line, p.stderr)
 	}
 }
 
@@ -42,6 +57,66 @@ func TestHelp(t *testing.T) {
 		"--allow-private-fetch", "CHAT_ALLOW_PRIVATE_FETCH", "false", "--log", "CHAT_LOG", "json"} {
 		if !strings.Contains(p.stdout.String(), want) {
 			t.Errorf("no %q in\n%s%s", want, p.stdout, p.stderr)
+		}
+	}
+}
+
+// The table of the README has every flag, with its variable and its default, and no other.
+func TestTheREADMEHasEveryFlag(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	help := execute(t, []string{"--help"}, nil)
+	if code := help.wait(); code != 0 {
+		t.Fatalf("exit status %d", code)
+	}
+	var want, got []string
+	for _, flag := range regexp.MustCompile(`(?m)^  (--[a-z-]+) .*\n +(CHAT_\w+), default (.*)$`).FindAllStringSubmatch(help.stdout.String(), -1) {
+		want = append(want, strings.Join(flag[1:], " "))
+	}
+	quoted := regexp.MustCompile("`([^`]+)`")
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "| `--") {
+			continue
+		}
+		cells := strings.Split(line, "|")
+		names, variables, defaults := quoted.FindAllStringSubmatch(cells[1], -1), quoted.FindAllStringSubmatch(cells[2], -1), quoted.FindAllStringSubmatch(cells[3], -1)
+		if len(variables) != len(names) {
+			t.Errorf("a variable for each flag: %s", line)
+			continue
+		}
+		for i, name := range names {
+			value := strings.TrimSpace(cells[3]) // none
+			if len(defaults) > i {
+				value = defaults[i][1]
+			}
+			got = append(got, name[1]+" "+variables[i][1]+" "+value)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if len(want) < 20 || !slices.Equal(want, got) {
+		t.Errorf("the program has\n%s\nthe README\n%s", strings.Join(want, "\n"), strings.Join(got, "\n"))
+	}
+}
+
+// Each command explains itself, and says so where it is called wrongly.
+func TestHelpOfCommands(t *testing.T) {
+	for _, command := range []string{"new", "test", "check", "deadletters", "backup", "restore", "healthz"} {
+		help := execute(t, []string{command, "--help"}, nil)
+		if code := help.wait(); code != 0 || !strings.Contains(help.stdout.String(), "  runtime "+command) || help.stderr.String() != "" {
+			t.Errorf("%s --help: exit status %d\n%s%s", command, code, help.stdout, help.stderr)
+		}
+		wrong := execute(t, []string{command, "--bogus"}, nil)
+		if code := wrong.wait(); code != 1 || !strings.Contains(wrong.stderr.String(), "-bogus: see ") || wrong.stdout.String() != "" {
+			t.Errorf("%s --bogus: exit status %d\n%s%s", command, code, wrong.stdout, wrong.stderr)
+		}
+	}
+	for _, command := range [][]string{{"check"}, {"deadletters", "list"}, {"backup", "chat.backup"}} {
+		p := execute(t, append(command, "--data", "no/such"), nil)
+		if code := p.wait(); code != 1 || !strings.Contains(p.stderr.String(), "there is no data in no/such: name another folder with --data") {
+			t.Errorf("%v without data: exit status %d\n%s%s", command, code, p.stdout, p.stderr)
 		}
 	}
 }
@@ -67,7 +142,7 @@ func TestStartsThatFail(t *testing.T) {
 		want  []string // in the first line on stderr
 		lines int      // on stderr; 0: any
 	}{
-		{"unknown flag", []string{"--bogus"}, nil, []string{"-bogus"}, 1},
+		{"unknown flag", []string{"--bogus"}, nil, []string{"-bogus", "--help"}, 1},
 		{"argument", []string{"extra"}, nil, []string{"extra", "--help"}, 1},
 		{"log format", []string{"--log", "xml"}, nil, []string{"--log", "xml", "json"}, 1},
 		{"duration", []string{"--turn-timeout", "soon"}, nil, []string{"turn-timeout", "soon"}, 1},

@@ -10,8 +10,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,6 +22,7 @@ import (
 
 	"chat.example.com.ai/api"
 	"chat.example.com.ai/api/admin"
+	"chat.example.com.ai/api/web"
 	"chat.example.com.ai/runtime/cluster"
 	"chat.example.com.ai/runtime/event"
 	"chat.example.com.ai/runtime/object"
@@ -40,6 +44,7 @@ const (
 type system struct {
 	options   options
 	set       *script.Set
+	users     string // how the program knows them
 	store     *store.Store
 	sockets   *socket.Server
 	node      *object.Node
@@ -50,6 +55,7 @@ type system struct {
 	http      *http.Server
 	limit     *api.ConnLimit
 	addresses *api.AddressLimit
+	requests  *api.RequestLimit
 	listeners []net.Listener
 	serving   sync.WaitGroup
 	served    chan error // why serving ended by itself
@@ -69,11 +75,18 @@ func start(ctx context.Context, o options, log *slog.Logger, frames io.Writer) (
 		return nil, err
 	}
 	s.addresses = api.NewAddressLimit(o.addresses, log)
+	s.addresses.TrustProxies(o.proxies)
 	s.limit.LimitAddresses(s.addresses)
+	s.requests = api.NewRequestLimit(o.requests, log)
 	certificate, err := loadCertificate(o)
 	if err != nil {
 		return nil, err
 	}
+	verifier, users, err := loadVerifier(o.jwt)
+	if err != nil {
+		return nil, err
+	}
+	s.users = users
 	scripts := script.Options{Folder: o.scripts, TurnTimeout: o.turnTimeout, Log: log}
 	var watcher *script.Watcher
 	if o.watch {
@@ -119,14 +132,25 @@ func start(ctx context.Context, o options, log *slog.Logger, frames io.Writer) (
 	metrics.WatchLimit(s.limit)
 	metrics.WatchStore(s.store)
 	metrics.WatchAddresses(s.addresses)
+	metrics.WatchRequests(s.requests)
 	s.edge = api.New(s.node, metrics, log)
 	s.edge.LimitAddresses(s.addresses)
+	s.edge.LimitRequests(s.requests)
+	s.edge.AllowOrigins(o.origins)
+	s.edge.TrustProxies(o.proxies)
+	s.edge.ServePage(web.New())
+	if verifier != nil {
+		s.edge.Identify(verifier)
+	}
 	s.http = s.edge.HTTP()
 	s.limit.Watch(s.http)
 	s.http.TLSConfig = certificate
 	s.listeners, err = listen(o.addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		err = fmt.Errorf("the address %s is in use: stop what listens there, or choose another with --addr", o.addr)
+	}
+	if onLoopback(s.listeners) {
+		s.edge.CheckHosts(o.addr)
 	}
 	if err == nil {
 		err = s.events.Start(ctx)
@@ -194,6 +218,14 @@ func listen(addr string) ([]net.Listener, error) {
 	return []net.Listener{first}, nil // the other is in use by somebody, or this machine has none
 }
 
+// onLoopback reports whether only this machine can connect.
+func onLoopback(listeners []net.Listener) bool {
+	return len(listeners) > 0 && !slices.ContainsFunc(listeners, func(l net.Listener) bool {
+		tcp, ok := l.Addr().(*net.TCPAddr)
+		return !ok || !tcp.IP.IsLoopback()
+	})
+}
+
 // scriptsError is what somebody reads whose script doesn't load.
 func scriptsError(folder string, err error) error {
 	if _, missing := os.Stat(folder); errors.Is(missing, os.ErrNotExist) {
@@ -238,6 +270,7 @@ func (s *system) stop() error {
 	s.serving.Wait()
 	s.limit.Close()
 	s.addresses.Close()
+	s.requests.Close()
 	s.edge.Close()
 	s.events.Close()
 	var errs []error
@@ -268,8 +301,8 @@ func (s *system) scheme() string {
 
 // describe prints what was started, for the person who started it.
 func (s *system) describe(w io.Writer) {
-	fmt.Fprintf(w, "chat.example.com.ai\n\n  listening  %s://%s\n  data       %s\n  scripts    %s\n  room for   %d connections\n\n",
-		s.scheme(), s.address(), s.options.data, s.options.scripts, s.limit.Room())
+	fmt.Fprintf(w, "chat.example.com.ai\n\n  listening  %s://%s\n  data       %s\n  scripts    %s\n  users      %s\n  room for   %d connections\n\n",
+		s.scheme(), s.address(), s.options.data, s.options.scripts, s.users, s.limit.Room())
 	for _, p := range s.set.Parts() {
 		noun := p.Noun
 		if noun == "" {
@@ -289,5 +322,18 @@ func (s *system) describe(w io.Writer) {
 			fmt.Fprintf(w, "    every   %s UTC\n", cron)
 		}
 	}
-	fmt.Fprintln(w)
+	fmt.Fprintf(w, "\nOpen %s in a browser.\n\n", s.pageURL())
+}
+
+// pageURL is where a browser on this machine finds the page. Where tokens are needed, it
+// says where in it one goes.
+func (s *system) pageURL() string {
+	u := url.URL{Scheme: s.scheme(), Host: s.address(), Path: "/"}
+	if addr, ok := s.listeners[0].Addr().(*net.TCPAddr); ok && addr.IP.IsUnspecified() {
+		u.Host = net.JoinHostPort("localhost", strconv.Itoa(addr.Port))
+	}
+	if s.options.jwt.given() {
+		u.Fragment = "token=TOKEN"
+	}
+	return u.String()
 }

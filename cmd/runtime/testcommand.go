@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"regexp"
@@ -17,31 +17,15 @@ import (
 // why they could not run, or how many failed.
 func runTests(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
 	o := scripttest.Options{}
-	fs := flag.NewFlagSet("test", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	folder := "./scripts"
-	if given := getenv("CHAT_SCRIPTS"); given != "" {
-		folder = given
-	}
-	fs.StringVar(&o.Folder, "scripts", folder, "folder of the scripts and their tests")
+	fs := newFlags("test")
+	fs.StringVar(&o.Folder, "scripts", cmp.Or(getenv("CHAT_SCRIPTS"), "./scripts"), "folder of the scripts and their tests")
 	pattern := fs.String("run", "", "runs the tests whose name this regular expression matches")
 	fs.DurationVar(&o.TurnTimeout, "turn-timeout", script.DefaultTurnTimeout, "how long a script, or a test between two awaits, may run at a time")
 	fs.DurationVar(&o.Timeout, "timeout", scripttest.DefaultTimeout, "how long a test may take on the wall's clock")
 	fs.BoolVar(&o.Verbose, "v", false, "shows the log of all tests, not only of those that fail or log something themselves")
-	for len(args) > 0 { // flags and files in any order
-		if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
-			fmt.Fprint(stdout, "Runs the tests of the scripts, *.test.js and *.test.ts: runtime test [flags] [files]\n\n")
-			fs.VisitAll(func(f *flag.Flag) {
-				fmt.Fprintf(stdout, "  --%-14s %s\n", f.Name, f.Usage)
-			})
-			return err
-		} else if err != nil {
-			return err
-		}
-		if args = fs.Args(); len(args) > 0 {
-			o.Files = append(o.Files, args[0])
-			args = args[1:]
-		}
+	var err error
+	if o.Files, err = parseWords(fs, args, stdout, "Runs the tests of the scripts, *.test.js and *.test.ts:\n\n  runtime test [flags] [files]\n\n"); err != nil {
+		return err
 	}
 	if o.TurnTimeout <= 0 || o.Timeout <= 0 {
 		return errors.New("durations must be greater than 0")

@@ -64,16 +64,10 @@ func TestHTTPS(t *testing.T) {
 	}
 	_, p.addr, _ = strings.Cut(line, mark)
 
-	c := &client{t: t, messages: make(chan string, 100), closed: make(chan error, 1)}
-	conn, _, err := gws.NewClient(c, &gws.ClientOption{
-		Addr: "wss://" + p.addr + "/ws/general?user=ann", TlsConfig: &tls.Config{RootCAs: roots}, HandshakeTimeout: patience,
-	})
+	c, _, err := p.dialWith(&gws.ClientOption{Addr: "wss://" + p.addr + "/ws/general?user=ann", TlsConfig: &tls.Config{RootCAs: roots}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.conn = conn
-	ended := make(chan struct{})
-	go func() { defer close(ended); conn.ReadLoop() }()
 	c.want(object{"type": "welcome"})
 	long := strings.Repeat("long ", 700)
 	for _, text := range []string{"hello", long, "two records in one segment"} {
@@ -88,7 +82,6 @@ func TestHTTPS(t *testing.T) {
 	if got := c.closeCode(); got != 1001 {
 		t.Errorf("closed with %d", got)
 	}
-	<-ended
 }
 
 func TestHTTPSThatCannotBe(t *testing.T) {
@@ -100,6 +93,45 @@ func TestHTTPSThatCannotBe(t *testing.T) {
 		p := launch(t, programOptions{data: t.TempDir(), flags: flags})
 		if code := p.wait(); code != 1 || !strings.Contains(p.stderr.String(), name) || strings.Count(p.stderr.String(), "\n") != 1 {
 			t.Errorf("status %d, says %q; want %q in one line", code, p.stderr, name)
+		}
+	}
+}
+
+// Over TLS a browser is told to stay with it, but for names that every machine has; and
+// a page without it is another one.
+func TestTLSOfTheProgramItself(t *testing.T) {
+	cert, key, _ := certificate(t)
+	p := launch(t, programOptions{data: t.TempDir(), flags: []string{"--tls-cert", cert, "--tls-key", key, "--allow-origin", "https://chat.example"}})
+	line, ok := p.stdout.waitFor("listening  https://", p.done)
+	if !ok {
+		t.Fatalf("the program does not listen; stderr:\n%s", p.stderr)
+	}
+	_, p.addr, _ = strings.Cut(line, "https://")
+	for _, test := range []struct {
+		host, origin string
+		status       int
+		hsts         bool
+	}{
+		{"chat.example", "https://chat.example", 101, true},
+		{"chat.example:8443", "https://chat.example:8443", 101, true},
+		{"chat.example:8443", "http://chat.example:8443", 403, true},
+		{"localhost", "https://localhost", 101, false},
+		{p.addr, "http://" + p.addr, 403, false},
+	} {
+		for _, request := range []string{"GET /ws/general?user=ann", "GET /healthz"} {
+			conn, err := tls.Dial("tcp", p.addr, &tls.Config{InsecureSkipVerify: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			lines, want := append([]string{"Host: " + test.host, "Origin: " + test.origin}, handshake...), test.status
+			if request == "GET /healthz" {
+				lines, want = lines[:1], 200
+			}
+			r := askOver(t, conn, p.addr, request, lines...)
+			if r.status != want || want == 200 && (r.header.Get("Strict-Transport-Security") != "") != test.hsts {
+				t.Errorf("%s of %s, %s: %d, %v", request, test.host, test.origin, r.status, r.header)
+			}
 		}
 	}
 }

@@ -6,24 +6,14 @@ import (
 	"runtime/debug"
 )
 
-// writeVersion prints what this binary was built from, as far as the build knew.
+// writeVersion prints what this binary was built from: the time and the revision of the
+// commit, and +dirty if there was more; (devel) where the build saw no repository.
 func writeVersion(stdout io.Writer) error {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		_, err := fmt.Fprintln(stdout, "unknown")
 		return err
 	}
-	text := info.Main.Version
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			text += " " + s.Value
-		case s.Key == "vcs.time":
-			text += " of " + s.Value
-		case s.Key == "vcs.modified" && s.Value == "true":
-			text += ", changed since"
-		}
-	}
-	_, err := fmt.Fprintf(stdout, "%s, %s\n", text, info.GoVersion)
+	_, err := fmt.Fprintf(stdout, "%s, %s\n", info.Main.Version, info.GoVersion)
 	return err
 }

@@ -220,10 +220,15 @@ func (r *run) Start(op script.TestOp) {
 		r.work.Go(func() {
 			var path string
 			var headers map[string]string
-			err := arguments(args, &path, &headers)
+			var user json.RawMessage
+			err := arguments(args, &path, &headers, &user)
+			header := headerOf(headers)
+			if err == nil {
+				err = r.world.users.actAs(user, header)
+			}
 			var c *connection
 			if err == nil {
-				c, err = r.connect(path, headerOf(headers))
+				c, err = r.connect(path, header)
 			}
 			if err != nil {
 				answer(nil, nil, err)
@@ -280,7 +285,8 @@ type answered struct {
 func (r *run) request(args []json.RawMessage, body []byte) (any, []byte, error) {
 	var method, path string
 	var headers map[string]string
-	if err := arguments(args, &method, &path, &headers); err != nil {
+	var user json.RawMessage
+	if err := arguments(args, &method, &path, &headers, &user); err != nil {
 		return nil, nil, err
 	}
 	if !strings.HasPrefix(path, "/") {
@@ -293,6 +299,9 @@ func (r *run) request(args []json.RawMessage, body []byte) (any, []byte, error) 
 		return nil, nil, err
 	}
 	req.Header = headerOf(headers)
+	if err := r.world.users.actAs(user, req.Header); err != nil {
+		return nil, nil, err
+	}
 	res, err := r.world.client.Do(req)
 	if err != nil {
 		return nil, nil, err

@@ -30,6 +30,7 @@ type world struct {
 	http     *http.Server
 	listener *pipeListener
 	client   *http.Client
+	users    users
 	serving  sync.WaitGroup
 	settling chan struct{} // holds a token while nobody waits for everything to settle
 }
@@ -51,7 +52,9 @@ func newWorld(set *script.Set, rows store.Options) (w *world, err error) {
 	})
 	metrics := api.NewMetrics()
 	metrics.Watch(w.node, w.sockets, w.events)
-	w.http = api.New(w.node, metrics, log).HTTP()
+	edge := api.New(w.node, metrics, log)
+	edge.Identify(&w.users)
+	w.http = edge.HTTP()
 	w.client = &http.Client{
 		Transport:     &http.Transport{DialContext: w.listener.dial, DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
