@@ -97,6 +97,8 @@ DO.extend({
     this.app.get('/ws/:room/:more?', (c) => c.text(c.req.param('more').trim()))
     // @ts-expect-error it may be missing
     this.app.get('/ws/:room', (c) => c.text(c.req.query('user').trim()))
+    // @ts-expect-error nobody may have been verified
+    this.app.get('/x', (c) => c.text(c.get('user').id))
     // @ts-expect-error
     this.app.get('/x', (c) => c.json({}, 'created'))
     // @ts-expect-error
@@ -114,8 +116,12 @@ DO.extend({
     ws.accept()
     // @ts-expect-error
     ws.addEventListener('close', () => {})
+    // @ts-expect-error nobody may have been verified
+    ws.user.id
     // @ts-expect-error
-    ws.user = 'ann'
+    if (ws.user) ws.user.claims.role = 'admin'
+    // @ts-expect-error the runtime says who it is
+    ws.user = { id: 'ann', claims: {} }
     // @ts-expect-error
     if (ws.readyState === 'open') return
     // @ts-expect-error

@@ -17,6 +17,9 @@ test('a room sleeps, and wakes for a message', async () => {
   expect(answer.status).toBe(200)
   await expect(call<{ fail(): void }>('Room', 'general').fail()).rejects.toThrow(/no/)
   await expect(answer.json()).resolves.not.toEqual({})
+  const bob = await connect('/ws/general', { user: 'bob' })
+  expect(bob.readyState).toBe(1)
+  await request('GET', '/rooms', { user: { id: 'bob', claims: { role: 'admin' } } })
   ann.close(1000, 'bye')
   expect(await ann.closed()).toEqual({ code: 1000, reason: 'bye' })
   expect(clock.now()).toBeGreaterThan(0)
@@ -31,6 +34,8 @@ test(() => {})
 expect(1).toBeOne()
 // @ts-expect-error an await is missing
 connect('/ws/general').send('hello')
+// @ts-expect-error
+connect('/ws/general', { user: 7 })
 // @ts-expect-error
 clock.advance()
 // @ts-expect-error

@@ -43,9 +43,11 @@ export default DO.extend({
 
   onRequest() {
     this.app.use(async (c, next) => {
-      c.set('user', 'ann')
+      c.set('name', 'ann')
       await next()
-      c.header('x-user', c.get('user'))
+      c.header('x-name', c.get('name'))
+      c.header('x-user', is<string | undefined>()(c.get('user')?.id, true))
+      is<any>()(c.get('user')?.claims.role, true)
     })
     this.app
       .get('/ws/:room', (c) => this.connect(c))
@@ -120,6 +122,11 @@ export default DO.extend({
 
   async keep() {
     const { storage } = this.ctx
+    is<number | undefined>()(storage.kv.get<number>('count'), true)
+    is<Map<string, number>>()(storage.kv.get<number>(['a', 'b']), true)
+    is<void>()(storage.kv.put({ a: 1, b: null }), true)
+    is<boolean>()(storage.kv.delete('a'), true)
+    is<Map<string, any>>()(storage.kv.list({ prefix: 'a' }), true)
     await storage.put('a', 1)
     await storage.put({ a: 1, b: null })
     is<Map<string, number>>()(await storage.get<number>(['a', 'b']), true)
