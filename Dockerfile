@@ -2,6 +2,8 @@
 #
 #   docker build -t chat .
 #   docker run -p 8787:8787 -v chat:/data --read-only --ulimit nofile=1048576:1048576 chat
+#
+# Behind a proxy, say so: -e CHAT_TRUSTED_PROXY=172.17.0.1, the address of the bridge.
 
 FROM golang:1.26 AS build
 WORKDIR /src
