@@ -86,7 +86,7 @@ export class Chat {
         this.messages.mark(message)
         if (message) this.announcer.say('Editing your message')
       },
-      typing: (is) => (is ? this.open?.noteTyping() : this.open?.stopTyping()),
+      typing: (is) => (is ? this.open?.ownTyping.note() : this.open?.ownTyping.stop()),
       last: () => this.messages.lastOwn()?.message,
       candidates: () => this.candidates(),
       failed: (error) => this.fail(error),
@@ -116,6 +116,7 @@ export class Chat {
     this.inbox.connection.connect()
     void this.loadRooms()
     this.turn()
+    for (const name of this.outbox.rooms) this.rooms.finish(name) // it was left while something waited
     this.write()
   }
 
@@ -178,6 +179,7 @@ export class Chat {
   private makeRoom(name: string, wasJoined: boolean): Room {
     return new Room(name, this.identity.user, this.server, this.outbox, {
       changed: (room, what) => {
+        if (what === 'connection' && room.connection.state === 'open') this.rooms.tell().catch(() => undefined)
         if (room === this.open) this.draw(what)
         else if (what === 'unread' || what === 'people') this.draw('unread')
       },

@@ -5,10 +5,13 @@ import { isEmojiOnly, nodesOf } from './content.ts'
 import { element, setAttribute, type Child } from './element.ts'
 import { format, mentions, plainText, type Part } from './format.ts'
 import { icon } from './icon.ts'
-import type { MessageRow } from './rows.ts'
+import type { Message } from './protocol.ts'
+import type { MessageRow, Row } from './rows.ts'
 
 /** What can be done with a message; the names are those of its buttons. */
 export type Action = 'react' | 'edit' | 'delete' | 'retry' | 'discard'
+
+type Optional = Node | false | undefined
 
 const hour = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' })
 const whole = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'short' })
@@ -17,8 +20,12 @@ export function makeMessage(): HTMLElement {
   return element('article', { class: 'message', tabindex: -1 })
 }
 
-/** Draws a message into its article. What has the focus inside keeps it, if it is still there. */
-export function drawMessage(article: HTMLElement, row: MessageRow, me: string): void {
+/**
+ * Draws a message into its article, where before was. What was said stays as it is if it
+ * still says the same: it may be scrolled, or selected. What has the focus keeps it, if it
+ * is still there.
+ */
+export function drawMessage(article: HTMLElement, row: MessageRow, me: string, before?: Row): void {
   const { message, state } = row
   const parts = format(message.content)
   const isMine = message.author === me
@@ -35,23 +42,38 @@ export function drawMessage(article: HTMLElement, row: MessageRow, me: string): 
   const isCurrent = article.tabIndex === 0
   const tools = toolbar(row, isMine, isDeleted, state === 'failed')
   const focused = article.contains(document.activeElement) ? (document.activeElement as HTMLElement).dataset : undefined
-  article.replaceChildren(
+  const content = (saysTheSame(before, message) && article.querySelector('.content')) || element('div', { class: isEmojiOnly(message.content) ? 'content large' : 'content', dir: 'auto' },
+    ...(isDeleted ? ['This message was deleted.'] : nodesOf(parts, me)))
+  const body = content.parentElement ?? element('div', { class: 'body' }, content)
+  if (!body.parentElement) article.replaceChildren(body)
+  surround(content, [
+    element('header', {},
+      element('bdi', { class: 'author' }, message.author),
+      element('time', { datetime: message.sent, title: whole.format(time) }, hour.format(time)),
+      toMe && element('span', { class: 'hidden' }, 'mentions you')),
+  ], [
+    status(row),
+    state === 'failed' && tools, // what is to be done about it is not hidden
+    reactions(row, me),
+  ])
+  surround(body, [
     element('div', { class: 'side', 'aria-hidden': true }, row.follows ? element('span', { class: 'hour' }, hour.format(time)) : avatar(message.author)),
-    element('div', { class: 'body' },
-      element('header', {},
-        element('bdi', { class: 'author' }, message.author),
-        element('time', { datetime: message.sent, title: whole.format(time) }, hour.format(time)),
-        toMe && element('span', { class: 'hidden' }, 'mentions you')),
-      element('div', { class: isEmojiOnly(message.content) ? 'content large' : 'content', dir: 'auto' },
-        ...(isDeleted ? ['This message was deleted.'] : nodesOf(parts, me))),
-      status(row),
-      state === 'failed' && tools, // what is to be done about it is not hidden
-      reactions(row, me)),
-    ...(state === 'failed' ? [] : [tools]))
+  ], [state !== 'failed' && tools])
   makeCurrent(article, isCurrent)
   const { action, emoji } = focused ?? {}
   const again = action ? `[data-action="${action}"]` : emoji !== undefined ? `[data-emoji="${CSS.escape(emoji)}"]` : undefined
   if (again) (article.querySelector<HTMLElement>(again) ?? article).focus()
+}
+
+function saysTheSame(before: Row | undefined, { content, deleted }: Message): boolean {
+  return before?.kind === 'message' && before.message.content === content && (before.message.deleted === undefined) === (deleted === undefined)
+}
+
+/** Puts these before and after an element that stays where it is, in place of what was. */
+function surround(kept: Element, before: readonly Optional[], after: readonly Optional[]): void {
+  for (const other of [...kept.parentElement!.children]) if (other !== kept) other.remove()
+  kept.before(...before.filter((each) => each !== undefined && each !== false))
+  kept.after(...after.filter((each) => each !== undefined && each !== false))
 }
 
 /** Has Tab stop at a message and at its buttons, or go past them: it stops at one message only. */

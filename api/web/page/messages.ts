@@ -14,6 +14,8 @@ const atEnd = 48 // px from the end that still count as the end
 const context = 120 // px above the first new message that are shown too
 const loadWithin = 1200 // px from the beginning: that is where more is loaded
 const kept = 600 // messages, while the reader is at the end
+const keptHidden = 1200 // of a window that nobody sees, which waits where the new ones begin
+const searched = 150 // messages that are loaded at once to find where the new ones begin
 const patience = 3000 // ms that a message may be on its way before it is said that it waits
 const maxSearch = 60 // pages that are read to find a message
 
@@ -45,7 +47,12 @@ export class Messages {
   private room: Room | undefined
   private drawn = new Map<string, Drawn>()
   private isAtEnd = true
-  private isFresh = false // the room was opened, and nothing of it was shown yet
+  private isFresh = false // the room was opened or is back, and where its new messages begin was not shown yet
+  private isGoing = false // to the end, smoothly
+  private stretch = 0 // of the room, when it was drawn last
+  private returns = 0
+  private place: { readonly article: HTMLElement; readonly top: number } | undefined // what is looked at, and where it is
+  private width = 0
   private height = 0
   private waitTimer: number | undefined
   private edited = '' // the $id of the message that is being edited
@@ -55,38 +62,58 @@ export class Messages {
     this.log.onscroll = () => this.scrolled()
     this.log.onclick = (event) => this.clicked(event)
     this.log.onkeydown = (event) => this.pressed(event)
-    this.jump.onclick = () => this.toEnd(true)
+    this.log.onscrollend = () => this.arrived()
+    for (const gesture of ['wheel', 'touchmove', 'pointerdown', 'keydown']) {
+      this.log.addEventListener(gesture, () => this.taken(), { passive: true })
+    }
+    this.jump.onclick = () => {
+      this.toEnd(true)
+      this.reader.moved()
+    }
     new ResizeObserver(() => this.resized()).observe(this.log)
   }
 
-  /** Whether the newest messages are on the screen. */
+  /** Whether the newest messages are on the screen, and all that is new was. */
   get showsEnd(): boolean {
-    return this.isAtEnd
+    const { room } = this
+    if (!room || !this.isAtEnd) return false
+    return room.newAfter === undefined || !(this.isFresh || isCatchingUp(room, this.returns))
   }
 
   /** Shows another room, at its end, or where its new messages begin. */
   open(room: Room): void {
     this.room = room
     this.drawn.clear()
-    this.current = undefined
+    this.current = this.place = undefined
     this.log.replaceChildren(this.notice)
-    this.isAtEnd = true
-    this.isFresh = true
+    this.begin(room)
     setAttribute(this.log, 'aria-label', `Messages in ${room.name}`)
     this.show()
+  }
+
+  /** Goes to the end, or to where the new messages begin as soon as that is there. */
+  private begin(room: Room): void {
+    this.isAtEnd = this.isFresh = true
+    this.isGoing = false
+    this.stretch = room.stretch
+    this.returns = room.returns
   }
 
   /** Draws what has changed. */
   show(): void {
     const { room } = this
     if (!room) return
-    if (this.isAtEnd) room.timeline.trim(kept)
+    if (room.stretch !== this.stretch) this.begin(room)
+    if (this.isAtEnd && room.unread > 0 && (isCatchingUp(room, this.returns) || document.hidden)) this.isFresh = true
+    this.returns = room.returns
+    if (this.isAtEnd || (document.hidden && room.timeline.messages.length > keptHidden)) room.timeline.trim(kept)
     const rows = rowsOf({ messages: room.timeline.messages, entries: room.entries, room: room.name, me: room.me, newAfter: room.newAfter, waitsFrom: this.waitsFrom(room) })
     this.keepingPlace(() => {
       this.draw(room.refusal === '' ? rows : [])
       this.drawNotice(room)
     })
-    if (this.isFresh && room.timeline.messages.length > 0) this.toNew()
+    if (this.isFresh) this.toNew(room)
+    this.note()
     this.showJump()
     this.loadIfNear()
   }
@@ -125,8 +152,10 @@ export class Messages {
   }
 
   /** Begins where the new messages do, if there are more of them than fit. */
-  private toNew(): void {
-    this.isFresh = false
+  private toNew({ timeline, newAfter, missing }: Room): void {
+    const { oldest, complete, messages } = timeline
+    const mayComeYet = oldest === undefined || (newAfter !== undefined && newAfter < oldest.$id && messages.length < searched)
+    this.isFresh = missing > 0 || (mayComeYet && !complete)
     const mark = this.drawn.get('new')?.node
     const above = mark ? this.log.getBoundingClientRect().top + context - mark.getBoundingClientRect().top : 0
     if (above <= 0) return
@@ -136,9 +165,22 @@ export class Messages {
 
   toEnd(smoothly = false): void {
     const calm = matchMedia('(prefers-reduced-motion: reduce)').matches
-    this.log.scrollTo({ top: this.log.scrollHeight, behavior: smoothly && !calm ? 'smooth' : 'instant' })
+    this.isGoing = smoothly && !calm
+    this.log.scrollTo({ top: this.log.scrollHeight, behavior: this.isGoing ? 'smooth' : 'instant' })
     this.isAtEnd = true
+    this.isFresh = false
     this.showJump()
+  }
+
+  /** The reader moves by themselves now. */
+  private taken(): void {
+    this.isGoing = this.isFresh = false
+  }
+
+  private arrived(): void {
+    if (!this.isGoing) return
+    this.isGoing = false
+    this.scrolled()
   }
 
   /** Marks the message that is being edited, and brings it onto the screen. */
@@ -193,7 +235,7 @@ export class Messages {
       const drawn = known ?? { node: this.make(row), row }
       before.delete(row.key)
       this.drawn.set(row.key, drawn)
-      if (row.kind === 'message' && (!known || !isSame(known.row, row))) drawMessage(drawn.node, row, this.room!.me)
+      if (row.kind === 'message' && (!known || !isSame(known.row, row))) drawMessage(drawn.node, row, this.room!.me, known?.row)
       if (row.kind === 'message') this.showEdited(drawn.node, row)
       if (row.kind === 'day') this.nameDay(drawn.node, row.day) // tomorrow it has another name
       drawn.row = row
@@ -219,19 +261,42 @@ export class Messages {
 
   /** Changes the list while what the reader looks at stays where it is on the screen. */
   private keepingPlace(change: () => void): void {
-    const { log } = this
-    const top = log.getBoundingClientRect().top
-    const anchor = this.isAtEnd ? undefined : [...log.querySelectorAll('article')].find((article) => article.getBoundingClientRect().bottom > top)
-    const place = anchor?.getBoundingClientRect().top ?? 0
+    if (!this.isAtEnd) this.note()
     change()
+    this.keepPlace()
+  }
+
+  private keepPlace(): void {
+    const { log, place } = this
     if (this.isAtEnd) log.scrollTop = log.scrollHeight
-    else if (anchor?.isConnected) log.scrollTop += anchor.getBoundingClientRect().top - place
+    else if (place?.article.isConnected) log.scrollTop += this.topOf(place.article) - place.top
+    this.width = log.clientWidth
     this.height = log.clientHeight
+  }
+
+  /** Notes what is looked at: the first message that is in sight. */
+  private note(): void {
+    const articles = this.log.querySelectorAll('article')
+    let low = 0
+    let high = articles.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      const article = articles[middle]!
+      if (this.topOf(article) + article.offsetHeight > 0) high = middle
+      else low = middle + 1
+    }
+    const article = articles[low]
+    this.place = article && { article, top: this.topOf(article) }
+  }
+
+  private topOf(article: HTMLElement): number {
+    return article.getBoundingClientRect().top - this.log.getBoundingClientRect().top
   }
 
   private scrolled(): void {
     const { log } = this
-    if (log.clientHeight !== this.height) return // it is being resized, not scrolled
+    if (log.clientHeight !== this.height || log.clientWidth !== this.width || this.isGoing) return // it is being resized, not scrolled
+    this.note()
     const was = this.isAtEnd
     this.isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < atEnd
     this.showJump()
@@ -240,8 +305,8 @@ export class Messages {
   }
 
   private resized(): void {
-    this.height = this.log.clientHeight
-    if (this.isAtEnd) this.log.scrollTop = this.log.scrollHeight
+    this.keepPlace()
+    this.note()
     this.loadIfNear()
   }
 
@@ -315,6 +380,11 @@ export class Messages {
     for (const other of this.log.querySelectorAll<HTMLElement>('article[tabindex="0"]')) if (other !== now) makeCurrent(other, false)
     if (now && now.tabIndex !== 0) makeCurrent(now, true)
   }
+}
+
+/** Whether some of what was missed is not drawn yet. */
+function isCatchingUp({ missing, returns }: Room, drawn: number): boolean {
+  return missing > 0 || returns !== drawn
 }
 
 function isSame(a: Row, b: MessageRow): boolean {

@@ -38,6 +38,11 @@ export class Outbox {
     return this.entries.filter((entry) => entry.room === room)
   }
 
+  /** The rooms that something waits for. */
+  get rooms(): readonly string[] {
+    return [...new Set(this.entries.filter((entry) => entry.error === undefined).map((entry) => entry.room))]
+  }
+
   get(id: string): Entry | undefined {
     return this.entries.find((entry) => entry.id === id)
   }

@@ -68,3 +68,31 @@ export function typingText(users: readonly string[]): string {
   if (third === undefined) return `${first} and ${second} are typing…`
   return 'Several people are typing…'
 }
+
+const every = 2500 // ms; the room tells others every 2 s at most
+
+/** Tells the others that this person is typing, now and then. */
+export class OwnTyping {
+  private told = -every // when
+  private timer: number | undefined
+
+  constructor(private readonly tell: () => void) {}
+
+  note(): void {
+    const wait = this.told + every - Date.now()
+    if (wait > 0) this.timer ??= setTimeout(() => this.tellNow(), wait) // the last word of a while counts too
+    else this.tellNow()
+  }
+
+  /** Notes that this person has stopped to type. */
+  stop(): void {
+    clearTimeout(this.timer)
+    this.timer = undefined
+  }
+
+  private tellNow(): void {
+    this.stop()
+    this.told = Date.now()
+    this.tell()
+  }
+}

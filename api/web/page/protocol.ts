@@ -94,7 +94,7 @@ const isMention: Check = (value) => isText(value?.room) && isName(value.room) &&
 
 /** What frames have that the page cannot do without. Messages are looked at by isMessage. */
 const needed: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
-  welcome: { user: isText, users: areTexts, count: isNumber, latest: orNone(isText), read: orNone(isText), unread: orNone(isNumber) },
+  welcome: { user: isText, users: areTexts, count: isNumber, latest: orNone(isText), read: orNone(isText), unread: orNone(isNumber), missed: orNone(isNumber) },
   change: { at: isText },
   ack: { id: isText },
   error: { error: isText, id: orNone(isText), retryAfter: orNone(isNumber) },

@@ -5,7 +5,7 @@
 import { Connection, type Refusal } from './connection.ts'
 import { readPage } from './history.ts'
 import type { Entry, Outbox } from './outbox.ts'
-import { Presence, Typing } from './presence.ts'
+import { OwnTyping, Presence, Typing } from './presence.ts'
 import { isMessage, readFrame, type Message, type Request, type RoomFrame, type Welcome, type WhoIsHere } from './protocol.ts'
 import type { Server } from './server.ts'
 import { Timeline } from './timeline.ts'
@@ -28,8 +28,8 @@ export interface Listener {
 const firstPage = 50
 const furtherPage = 100 // messages; the most that the history gives at once
 const keptUnseen = 200 // messages of a room that nobody looks at
-const typingEvery = 2500 // ms; the room tells others every 2 s at most
 const readAfter = 400 // ms: how far one has read is told once for several messages
+const manyUnread = 100 // a room counts no further
 const namedPeople = 200 // that are asked for
 const answerWithin = 12_000 // ms, or the socket is taken for dead
 
@@ -37,6 +37,7 @@ export class Room {
   readonly timeline = new Timeline()
   readonly presence = new Presence()
   readonly typing = new Typing()
+  readonly ownTyping = new OwnTyping(() => this.connection.send({ type: 'typing' }))
   readonly connection: Connection
   unread = 0
   read = '' // the position up to which this person has read; '' if the room knows none
@@ -45,6 +46,9 @@ export class Room {
   newAfter: string | undefined // where the messages begin that were new
   loading: 'no' | 'yes' | 'failed' = 'no'
   greeted = false // the room has said welcome once
+  stretch = 0 // counts how often the timeline began anew
+  returns = 0 // counts what was missed and is new
+  missing = 0 // frames with what was missed that are still to come
   refusal = '' // why it lets this person in no more
 
   private isWelcome = false // the room has said so on this socket; then all that waits is sent
@@ -52,12 +56,10 @@ export class Room {
   private counted = '' // up to here the room itself has counted what is unread
   private meanwhile: Message[] = [] // changes that came while a page was on its way
   private isAsking = false // who is here
-  private stretch = 0 // counts how often the timeline began anew
-  private typed = 0 // when the others were told
-  private typingTimer: number | undefined
   private readTimer: number | undefined
   private answerTimer: number | undefined
   private retryTimer: number | undefined
+  private isParting = false
 
   constructor(
     readonly name: string,
@@ -74,11 +76,13 @@ export class Room {
       received: (data) => this.receive(data),
       changed: (state) => {
         if (state !== 'open') this.isWelcome = false
+        if (state === 'connecting') this.missing = 0
         this.listener.changed(this, 'connection')
       },
       refused: (why, message) => {
         this.refusal = message
         this.presence.clear()
+        if (this.isParting) this.discardAll()
         this.listener.refused(this, why)
       },
     })
@@ -112,7 +116,7 @@ export class Room {
     if (!entry) return undefined
     if (request.type === 'message') {
       this.newAfter = undefined
-      this.stopTyping()
+      this.ownTyping.stop()
     }
     this.send(entry)
     this.listener.changed(this, 'messages')
@@ -136,22 +140,6 @@ export class Room {
   discard(id: string): void {
     this.outbox.remove(id)
     this.listener.changed(this, 'messages')
-  }
-
-  /** Tells the others that this person is typing, now and then. */
-  noteTyping(): void {
-    const wait = this.typed + typingEvery - Date.now()
-    if (wait > 0) { // the last word of a while counts too
-      this.typingTimer ??= setTimeout(() => this.tellTyping(), wait)
-      return
-    }
-    this.tellTyping()
-  }
-
-  /** Notes that this person has stopped to type. */
-  stopTyping(): void {
-    clearTimeout(this.typingTimer)
-    this.typingTimer = undefined
   }
 
   /** Notes that everything was read, and tells the person's other windows. */
@@ -188,11 +176,19 @@ export class Room {
     }
   }
 
+  /** Ends the room when all that was asked of it is done. What failed is given up. */
+  part(): void {
+    this.isParting = true
+    for (const entry of this.entries) if (entry.error !== undefined) this.outbox.remove(entry.id)
+    this.hasten()
+    this.endIfDone()
+  }
+
   end(): void {
     clearTimeout(this.readTimer)
     clearTimeout(this.answerTimer)
     clearTimeout(this.retryTimer)
-    this.stopTyping()
+    this.ownTyping.stop()
     this.connection.end()
   }
 
@@ -201,20 +197,24 @@ export class Room {
     if (!frame) return
     clearTimeout(this.answerTimer)
     this.answerTimer = undefined
+    const wasMissed = this.missing > 0 && (frame.type === 'message' || frame.type === 'change' || frame.type === 'gap')
+    if (wasMissed) this.missing--
     switch (frame.type) {
       case 'welcome':
         return this.welcome(frame)
       case 'message':
-        return isMessage(frame.message) ? this.takeMessage(frame.message) : undefined
+        return isMessage(frame.message) ? this.takeMessage(frame.message, wasMissed) : undefined
       case 'change':
         this.reach(frame.at)
         return isMessage(frame.message) ? this.takeChange(frame.message) : undefined
       case 'ack':
         this.outbox.remove(frame.id)
         if (isMessage(frame.message)) this.takeChange(frame.message)
+        this.endIfDone()
         return this.listener.changed(this, 'messages')
       case 'error':
-        return this.takeError(frame)
+        this.takeError(frame)
+        return this.endIfDone()
       case 'gap':
         return this.beginAnew(frame.latest)
       case 'presence':
@@ -254,39 +254,48 @@ export class Room {
     this.position ??= this.counted
     this.isWelcome = true
     const isFirst = !this.greeted
+    const wasUnread = this.unread
     this.greeted = true
+    this.missing = frame.missed ?? 0
     if (read === '' && isFirst && !this.wasJoined) this.read = this.counted // nothing is new to who has never been here
     if (read > this.read) this.read = read
-    if (read !== '') this.setUnread(this.read > read ? 0 : (frame.unread ?? 0))
+    if (!isFirst && (this.read > read || read === '')) { // the room could not be told: what was missed is counted as it comes
+      this.counted = this.position
+      this.setUnread(this.unreadAfter(this.read))
+    } else if (read !== '') this.setUnread(frame.unread ?? 0)
     else if (isFirst && this.read === '') void this.countUnread()
     if (this.read > read) this.tellRead()
     if (isFirst && this.isOpen) {
       this.newAfter = this.unread > 0 ? this.read : undefined
       void this.loadOlder()
     }
+    if (!isFirst && this.isOpen && wasUnread === 0 && this.unread > 0) this.newAfter = this.read
     if (this.isOpen && this.loading === 'failed') void this.loadOlder()
     for (const entry of this.outbox.waiting(this.name)) this.send(entry)
+    this.endIfDone()
     this.listener.changed(this, 'people')
     this.listener.changed(this, 'messages')
   }
 
-  /** Counts what is unread where nothing was read yet: the room was empty when it was joined. */
-  private async countUnread(): Promise<void> {
+  /** Counts what is unread among the newest, where the room could not; so many, if that is all of them. */
+  private async countUnread(ifAll = 0): Promise<void> {
     await this.loadOlder()
-    if (this.read === '') this.setUnread(this.unreadAfter(''))
+    const { oldest } = this.timeline
+    this.setUnread(Math.max(this.unread, this.unreadAfter(this.read), oldest && oldest.$id > this.read ? ifAll : 0))
   }
 
   private unreadAfter(position: string): number {
     return this.timeline.messages.filter((message) => message.$id > position && message.author !== this.me && message.deleted === undefined).length
   }
 
-  private takeMessage(message: Message): void {
+  private takeMessage(message: Message, wasMissed: boolean): void {
     const isNew = this.timeline.put(message)
     this.reach(message.$id)
     this.typing.stop(message.author)
     if (!this.isOpen) this.timeline.trim(keptUnseen)
     if (isNew && message.author !== this.me && message.$id > this.read) {
-      if (this.listener.isLookedAt(this)) this.markRead()
+      if (wasMissed) this.returns++
+      if (!wasMissed && this.unread === 0 && this.listener.isLookedAt(this)) this.markRead() // else it is when it was drawn
       else {
         if (this.unread === 0) this.newAfter = this.isOpen ? this.read : undefined
         if (message.$id > this.counted) this.setUnread(this.unread + 1)
@@ -309,7 +318,7 @@ export class Room {
       this.retryTimer ??= setTimeout(() => this.sendAll(), frame.retryAfter * 1000)
     } else if (!entry) {
       return // about something that nobody waits for
-    } else if (entry.request.type !== 'react') {
+    } else if (entry.request.type !== 'react' && !this.isParting) {
       this.outbox.fail(entry.id, frame.error)
       this.listener.changed(this, 'messages')
     } else {
@@ -325,7 +334,8 @@ export class Room {
     this.stretch++
     this.loading = 'no'
     this.position = latest ?? ''
-    if (this.isOpen) void this.loadOlder()
+    this.newAfter = this.isOpen ? this.read : undefined
+    if (this.isOpen) void this.countUnread(manyUnread)
     this.listener.changed(this, 'messages')
   }
 
@@ -340,6 +350,14 @@ export class Room {
     if (this.position === undefined || position > this.position) this.position = position
   }
 
+  private endIfDone(): void {
+    if (this.isParting && this.outbox.waiting(this.name).length === 0) this.end()
+  }
+
+  private discardAll(): void {
+    for (const entry of this.entries) this.outbox.remove(entry.id)
+  }
+
   private sendAll(): void {
     this.retryTimer = undefined
     for (const entry of this.outbox.waiting(this.name)) this.send(entry)
@@ -347,19 +365,13 @@ export class Room {
   }
 
   private send(entry: Entry): void {
-    const held = (entry.due ?? 0) - Date.now()
+    const held = this.isParting ? 0 : (entry.due ?? 0) - Date.now()
     if (held > 0) {
       setTimeout(() => this.outbox.get(entry.id) && this.send(entry), held + 1)
       return
     }
     if (!this.isWelcome || !this.connection.send({ ...entry.request, id: entry.id })) return // it is sent when the room is back
     this.answerTimer ??= setTimeout(() => this.connection.suspect(), answerWithin)
-  }
-
-  private tellTyping(): void {
-    this.stopTyping()
-    this.typed = Date.now()
-    this.connection.send({ type: 'typing' })
   }
 
   private tellRead(): void {

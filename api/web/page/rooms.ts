@@ -5,26 +5,37 @@ import { showSign } from './icon.ts'
 import { ofBrowser } from './kept.ts'
 import { isName, nameRule } from './protocol.ts'
 import { Room } from './room.ts'
-import type { Server } from './server.ts'
+import { Refused, type Server } from './server.ts'
 
 const maxRooms = 100 // as the server keeps for a person
+
+type Method = 'PUT' | 'DELETE'
 
 /** The joined rooms, in the order they were joined. The server keeps them, and this browser a copy for the next start. */
 export class Rooms {
   private rooms: ReadonlyMap<string, Room> = new Map()
-  private readonly others: BroadcastChannel // the person's other windows
+  private readonly others: BroadcastChannel | undefined // the person's other windows
+  private telling: Promise<void> | undefined
 
   constructor(
     private readonly server: Server,
     private readonly make: (name: string, wasJoined: boolean) => Room,
     private readonly changed: () => void,
   ) {
-    this.others = new BroadcastChannel(`rooms:${this.user}`)
-    this.others.onmessage = ({ data }) => this.take(data)
+    try {
+      this.others = new BroadcastChannel(`rooms:${this.user}`)
+      this.others.onmessage = ({ data }) => this.take(data)
+    } catch {
+      // some browsers forbid it with cookies: then each window has what the server says
+    }
   }
 
   private get user(): string {
     return this.server.identity.user
+  }
+
+  private get path(): string {
+    return `/users/${encodeURIComponent(this.user)}/rooms`
   }
 
   get all(): readonly Room[] {
@@ -41,10 +52,23 @@ export class Rooms {
       const before = remembered(this.user)
       this.set([...before, current], before)
     }
-    const path = `/users/${encodeURIComponent(this.user)}/rooms`
-    const { rooms } = await this.server.ask<{ rooms: string[] }>('GET', path)
-    this.set([...rooms, ...this.all.filter((room) => room.isOpen).map((room) => room.name), current], rooms)
-    if (!rooms.includes(current)) await this.server.ask('PUT', `${path}/${encodeURIComponent(current)}`)
+    await this.tell()
+    const { rooms } = await this.server.ask<{ rooms: string[] }>('GET', this.path)
+    const untold = this.untold()
+    const joined = rooms.filter((name) => untold.get(name) !== 'DELETE')
+    for (const [name, method] of untold) if (method === 'PUT') joined.push(name) // meanwhile
+    this.set([...joined, ...this.all.filter((room) => room.isOpen).map((room) => room.name), current], joined)
+    if (joined.includes(current)) return
+    this.note('PUT', current)
+    await this.tell()
+  }
+
+  /** Does what is left to do in a room that is none of them. */
+  finish(name: string): void {
+    if (this.rooms.has(name) || !isName(name)) return
+    const room = this.make(name, false)
+    room.connection.connect()
+    room.part()
   }
 
   /** Joins a room; one that let nobody in is tried again. */
@@ -53,7 +77,7 @@ export class Rooms {
     if (joined?.refusal === '') return joined
     if (joined) this.rooms = new Map([...this.rooms].filter(([other]) => other !== name))
     this.set([...this.rooms.keys(), name])
-    this.tell('PUT', name)
+    this.change('PUT', name)
     return this.rooms.get(name)!
   }
 
@@ -61,19 +85,54 @@ export class Rooms {
   leave(name: string): void {
     if (!this.rooms.has(name)) return
     this.set([...this.rooms.keys()].filter((other) => other !== name))
-    this.tell('DELETE', name)
+    this.change('DELETE', name)
   }
 
   /** Has this browser forget what they are called: somebody else may come. */
   forget(): void {
     ofBrowser.removeItem(`rooms:${this.user}`)
+    ofBrowser.removeItem(`untold:${this.user}`)
   }
 
-  private tell(method: 'PUT' | 'DELETE', name: string): void {
-    this.others.postMessage([...this.rooms.keys()])
-    void this.server.ask(method, `/users/${encodeURIComponent(this.user)}/rooms/${encodeURIComponent(name)}`).catch(() => {
-      // The list is a convenience: the room itself is open, and this browser remembers it.
-    })
+  /** Tells the server what it was not told yet. It throws where there is no answer: to be tried again when there may be. */
+  tell(): Promise<void> {
+    this.telling ??= this.tellEach().finally(() => (this.telling = undefined))
+    return this.telling
+  }
+
+  private async tellEach(): Promise<void> {
+    for (;;) {
+      const [next] = this.untold()
+      if (!next) return
+      const [name, method] = next
+      try {
+        await this.server.ask(method, `${this.path}/${encodeURIComponent(name)}`)
+      } catch (error) {
+        if (!(error instanceof Refused) || error.status === 401 || error.retryAfter !== undefined) throw error
+      } // what is refused for good is forgotten: the list is a convenience
+      const untold = this.untold()
+      if (untold.get(name) === method) untold.delete(name)
+      this.keepUntold(untold)
+    }
+  }
+
+  private change(method: Method, name: string): void {
+    this.note(method, name)
+    this.others?.postMessage([...this.rooms.keys()])
+    this.tell().catch(() => undefined) // this browser remembers it
+  }
+
+  private note(method: Method, name: string): void {
+    this.keepUntold(this.untold().set(name, method))
+  }
+
+  /** What the server was not told, by this window or another. */
+  private untold(): Map<string, Method> {
+    return new Map(entriesOf(ofBrowser.getItem(`untold:${this.user}`)))
+  }
+
+  private keepUntold(untold: ReadonlyMap<string, Method>): void {
+    ofBrowser.setItem(`untold:${this.user}`, JSON.stringify([...untold]))
   }
 
   private take(names: unknown): void {
@@ -90,7 +149,7 @@ export class Rooms {
       if (!before.has(name)) made.push(room)
       return [name, room]
     }))
-    for (const [name, room] of before) if (!this.rooms.has(name)) room.end()
+    for (const [name, room] of before) if (!this.rooms.has(name)) room.part()
     for (const room of made) room.connection.connect()
     remember(this.user, [...this.rooms.keys()])
     this.changed()
@@ -101,6 +160,15 @@ function remembered(user: string): string[] {
   try {
     const names: unknown = JSON.parse(ofBrowser.getItem(`rooms:${user}`) ?? '[]')
     return Array.isArray(names) ? names.filter((name) => typeof name === 'string') : []
+  } catch {
+    return []
+  }
+}
+
+function entriesOf(text: string | null): [string, Method][] {
+  try {
+    const entries: unknown = JSON.parse(text ?? '[]')
+    return Array.isArray(entries) ? entries.filter((entry) => Array.isArray(entry) && isName(entry[0]) && (entry[1] === 'PUT' || entry[1] === 'DELETE')) : []
   } catch {
     return []
   }

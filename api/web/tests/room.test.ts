@@ -172,6 +172,61 @@ test('too much was missed: the page begins anew with the newest', async () => {
   expect(fake.socket.parameters['since']).toBe('1001')
 })
 
+test('what was missed is new until it was looked at, however it comes', async () => {
+  const { fake, room, looks, back } = await join({ welcome: { latest: '0002', read: '0002' }, history: history(1, 2), isLookedAt: true })
+  await back({ latest: '0004', read: '0002', unread: 2, missed: 2 }, { type: 'message', message: message('0003') })
+  expect([room.unread, room.newAfter, room.returns, room.missing]).toEqual([2, '0002', 1, 1])
+  fake.socket.tell({ type: 'message', message: message('0004') }, { type: 'message', message: message('0005') })
+  await clock.advance('1s')
+  expect([room.unread, room.missing, fake.socket.of('read')]).toEqual([3, 0, []])
+  room.markRead() // it was drawn
+  fake.socket.tell({ type: 'message', message: message('0006') })
+  await clock.advance('1s')
+  expect([room.unread, fake.socket.of('read')]).toEqual([0, [{ type: 'read', at: '0006' }]])
+  looks.at = false
+  fake.socket.drop()
+  await clock.advance('2001ms')
+  fake.socket.accept()
+  expect(room.missing).toBe(0)
+})
+
+test('of too much that was missed, too, it is known where it begins', async () => {
+  const all = history(1, 200)
+  const { fake, room, back } = await join({ welcome: { latest: '0200', read: '0200' }, history: all, isLookedAt: true })
+  all.push(...history(201, 1000))
+  await back({ latest: '1000', read: '0200', unread: 100, missed: 1 }, { type: 'gap', since: '0200', latest: '1000' })
+  await clock.advance('1ms')
+  expect([room.unread, room.newAfter, room.stretch, room.missing]).toEqual([100, '0200', 1, 0])
+  expect(fake.socket.of('read')).toEqual([])
+})
+
+test('a room that is left ends when all that was asked of it is done', async () => {
+  const { fake, room, outbox, back } = await join({ welcome: { latest: '0001' }, history: history(1, 1) })
+  room.ask({ type: 'delete', message: '0001' }, 5000)
+  room.part()
+  expect(fake.socket.of('delete')).toEqual([{ type: 'delete', message: '0001', id: 'id-1' }])
+  expect(room.connection.state).toBe('open')
+  await back({ latest: '0001' }) // it was not acknowledged
+  expect(fake.socket.of('delete')).toHaveLength(1)
+  fake.socket.tell({ type: 'ack', id: 'id-1' })
+  expect([room.connection.state, outbox.rooms]).toEqual(['ended', []])
+
+  const idle = await join()
+  idle.room.part()
+  expect(idle.room.connection.state).toBe('ended')
+})
+
+test('of what fails in a room that was left the person is told, and it is given up', async () => {
+  const { fake, room, outbox, told } = await join()
+  room.ask({ type: 'message', content: 'one' })
+  fake.socket.tell({ type: 'error', id: 'id-1', error: 'not today' })
+  room.ask({ type: 'message', content: 'two' })
+  room.part()
+  expect(outbox.of('general').map(({ id }) => id)).toEqual(['id-2'])
+  fake.socket.tell({ type: 'error', id: 'id-2', error: 'nor tomorrow' })
+  expect([told.failed, outbox.of('general'), room.connection.state]).toEqual([['nor tomorrow'], [], 'ended'])
+})
+
 test('older pages come until there are no more, and a change meanwhile is in them', async () => {
   const all = history(1, 200)
   const { fake, room } = await join({ welcome: { latest: '0200' }, history: all })
@@ -249,12 +304,12 @@ test('a room that nobody looks at keeps little, and has the rest when it is open
 test('the others hear of typing now and then, and of its end by the message', async () => {
   const { fake, room } = await join()
   const typing = () => fake.socket.of('typing').length
-  room.noteTyping()
-  room.noteTyping()
+  room.ownTyping.note()
+  room.ownTyping.note()
   expect(typing()).toBe(1)
   await clock.advance('3s')
   expect(typing()).toBe(2) // the second, late
-  room.noteTyping()
+  room.ownTyping.note()
   room.ask({ type: 'message', content: 'one' })
   await clock.advance('10s')
   expect(typing()).toBe(2)

@@ -13,7 +13,8 @@ func TestABrowserThatKeepsNothing(t *testing.T) {
 	for name, script := range map[string]string{
 		"denied": `for (const name of ['localStorage', 'sessionStorage'])
 			Object.defineProperty(window, name, { get() { throw new DOMException('denied', 'SecurityError') } })`,
-		"full": `Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') }`,
+		"alone": `window.BroadcastChannel = class { constructor() { throw new DOMException('denied', 'SecurityError') } }`,
+		"full":  `Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') }`,
 	} {
 		w := s.window(name)
 		call(w, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
