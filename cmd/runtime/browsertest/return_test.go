@@ -63,6 +63,37 @@ func TestWhatWasMissedIsNewUntilItIsSeen(t *testing.T) {
 	waitFor(bob, `$('#jump').textContent`, "100 new ↓")
 }
 
+// A window that nobody sees waits where the new messages begin.
+func TestAHiddenWindowWaitsWhereTheNewMessagesBegin(t *testing.T) {
+	s := serve(t)
+	windows := s.joinAll("general", "ann", "bob")
+	ann, bob := windows[0], windows[1]
+	ann.saysAndSees("before")
+	bob.sees("ann", "before")
+	hide := func(is bool) {
+		get[bool](bob, fmt.Sprintf(`(() => {
+			Object.defineProperty(document, 'hidden', { value: %v, configurable: true })
+			Object.defineProperty(document, 'visibilityState', { value: %[1]v ? 'hidden' : 'visible', configurable: true })
+			return document.dispatchEvent(new Event('visibilitychange'))
+		})()`, is))
+	}
+	hide(true)
+	ann.saysAndSees("one\ntwo\nthree")
+	bob.sees("ann", "one\ntwo\nthree")
+	hide(false)
+	waitFor(bob, unread("general"), "") // it is on the screen
+	hide(true)
+	for n := range 15 {
+		ann.saysAndSees(fmt.Sprintf("line %d\nand\nsome\nmore", n))
+	}
+	bob.sees("ann", "line 14\nand\nsome\nmore")
+	hide(false)
+	bob.wait(inSight + `(` + mark + `)`)
+	bob.comesToRest()
+	bob.wait(inSight + `(` + message("line 0\nand\nsome\nmore") + `)`)
+	waitFor(bob, unread("general"), "15")
+}
+
 // A room opens where its new messages begin, if that is more than a page back, too.
 func TestARoomOpensWhereTheNewMessagesBegin(t *testing.T) {
 	s := serve(t)
