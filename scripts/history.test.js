@@ -67,12 +67,12 @@ test('who comes back is sent what was missed, in order, and then what comes', as
   await hibernate('Room/general')
   const bob = await connect(`/ws/general?user=bob&since=${first.$id}`)
   const next = await count(ann, 6, 6)
-  expect(await bob.next()).toMatchObject({ type: 'welcome', latest: missed[3].$id })
+  expect(await bob.next()).toMatchObject({ type: 'welcome', latest: missed[3].$id, missed: 4 })
   await clock.advance('1s')
   expect(told(bob)).toEqual([...missed, ...next].map((message) => ({ type: 'message', message })))
 
   const cat = await connect(`/ws/general?user=cat&since=${next[0].$id}`)
-  expect(await cat.next()).toMatchObject({ type: 'welcome', latest: next[0].$id })
+  expect(await cat.next()).toMatchObject({ type: 'welcome', latest: next[0].$id, missed: 0 })
   await clock.advance('1s')
   expect(told(cat)).toEqual([])
 })
@@ -95,7 +95,7 @@ test('a message that nobody knows is a gap', async () => {
   const ann = await connect('/ws/general?user=ann')
   for (const since of ['unknown', 'general', '%00', '01ARZ3NDEKTSV4RRFFQ69G5FAV']) {
     const bob = await connect(`/ws/general?user=bob&since=${since}`)
-    expect(await bob.next()).toMatchObject({ type: 'welcome', latest: null })
+    expect(await bob.next()).toMatchObject({ type: 'welcome', latest: null, missed: 1 })
     expect(await bob.next()).toEqual({ type: 'gap', since: null, latest: null })
   }
   const [message] = await count(ann, 1, 1)

@@ -63,7 +63,8 @@ export default DO.extend({
     const [client, server] = Object.values(new WebSocketPair())
     this.ctx.acceptWebSocket(server, [`room:${room}`, `user:${user}`])
     server.serializeAttachment({ user, since: new Date() })
-    server.send(JSON.stringify({ type: 'welcome', room, user, users, count, latest, read, unread, private: membersOf(this) !== null }))
+    const isPrivate = membersOf(this) !== null
+    server.send(JSON.stringify({ type: 'welcome', room, user, users, count, latest, read, unread, private: isPrivate, missed: frames.length }))
     for (const frame of frames) server.send(frame)
     return new Response(null, { status: 101, webSocket: client })
   },

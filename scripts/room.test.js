@@ -17,7 +17,7 @@ test('a message reaches everybody in the room, and nobody elsewhere', async () =
 test('who comes is told who is here, the others in one frame who came and left', async () => {
   const ann = await connect('/ws/general?user=ann')
   expect(await ann.next()).toEqual({
-    type: 'welcome', room: 'general', user: 'ann', users: ['ann'], count: 1, latest: null, read: null, unread: 0, private: false,
+    type: 'welcome', room: 'general', user: 'ann', users: ['ann'], count: 1, latest: null, read: null, unread: 0, private: false, missed: 0,
   })
   const bob = await connect('/ws/general?user=bob')
   const zoe = await connect('/ws/general?user=zoe')

@@ -40,6 +40,7 @@ export interface Welcome {
   readonly read?: string | null // how far this person has read
   readonly unread?: number
   readonly private?: boolean
+  readonly missed?: number // frames that come next, of what was missed
 }
 
 /** What a room sends. */
