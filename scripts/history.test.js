@@ -1,4 +1,5 @@
 import { test, expect, connect, request, call, clock, hibernate } from 'dotdo/test'
+import { historyOf } from './lib/history.js'
 
 const page = async (query) => (await request('GET', `/rooms/general/messages${query}`)).json()
 const contents = (messages) => messages.map((message) => message.content).join(' ')
@@ -137,4 +138,31 @@ test('what was missed fits into a send queue', async () => {
   const cat = await connect(`/ws/general?user=cat&since=${first.$id}`)
   await clock.advance('1s')
   expect(told(cat)).toMatchObject([{ type: 'gap', since: first.$id }])
+})
+
+test('of what is too much no more is read than shows that it is', async () => {
+  let read = 0
+  /** A history of so many messages, with their changes after them. */
+  const missed = async (count, changes, content) => {
+    read = 0
+    const thing = (id) => ({ $id: id, $type: id[0] === 'C' ? 'Change' : 'Message', content, message: id.replace('C', 'M') })
+    const things = {
+      get: async (id) => (read++, thing(id)),
+      list: async ({ $type, where, orderBy, limit }) => {
+        const end = $type === 'Message' ? count : changes
+        const from = orderBy.$id === 'desc' ? end - 1 : +where.$id.$gt.slice(1) + 1
+        const length = Math.max(0, Math.min(limit, end - from))
+        read += length
+        return Array.from({ length }, (_, i) => thing($type[0] + String(from + i).padStart(4, '0')))
+      },
+    }
+    const [first] = (await historyOf(/** @type {any} */ (things)).missed('M0000')).frames
+    return JSON.parse(first).type
+  }
+  expect(await missed(400, 0, 'x')).toBe('message')
+  expect(read).toBeGreaterThan(399)
+  expect(await missed(500, 0, 'x'.repeat(30_000))).toBe('gap') // 30 of them are too much
+  expect(read).toBeLessThan(100)
+  expect(await missed(1000, 1000, 'x')).toBe('gap')
+  expect(read).toBeLessThan(600)
 })

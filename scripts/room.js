@@ -79,11 +79,11 @@ export default DO.extend({
     const { frame, error } = readFrame(data)
     const retryAfter = pace(user)
     if (retryAfter > 0) return refuse(ws, frame, 'that is too fast', retryAfter)
-    if (error) return refuse(ws, frame, error)
-    if (frame.type === 'typing') return this.typing(ws, user, frame)
-    if (frame.type === 'read') return this.read(ws, user, frame)
     const before = frame.id && this.ctx.storage.kv.get(`sent:${user}:${frame.id}`)
     if (before) return this.things.get(before).then((message) => ack(ws, frame, message)) // as it is now
+    if (error) return refuse(ws, frame, error) // what was done once may be too long by the rules of today
+    if (frame.type === 'typing') return this.typing(ws, user, frame)
+    if (frame.type === 'read') return this.read(ws, user, frame)
     if (frame.type === 'message') return this.did(ws, user, frame, this.say(user, frame.content, frame.id))
     return this.change(ws, user, frame)
   },

@@ -98,6 +98,17 @@ test('a message with an id is said once, and acknowledged each time with the sam
   expect(inbox.frames).toHaveLength(1) // one event
 })
 
+test('what was done is acknowledged, whatever else is sent with its id', async () => {
+  const ann = await connect('/ws/general?user=ann')
+  ann.send({ type: 'message', id: 'one', content: 'hello' })
+  const said = await ann.nextWhere({ type: 'ack' })
+  for (const other of [{ type: 'shout' }, { type: 'typing' }, { type: 'read', at: 7 }, { type: 'message', content: 'x'.repeat(4001) }, { type: 'edit' }, {}]) {
+    ann.send({ ...other, id: 'one' })
+    expect(await ann.next()).toEqual(said)
+  }
+  expect(await messages('general')).toEqual([said.message])
+})
+
 test('an id belongs to its author and its room', async () => {
   const authors = ['/ws/general?user=ann', '/ws/general?user=bob', '/ws/other?user=ann']
   for (const path of authors) {

@@ -16,6 +16,7 @@ const maxRooms = 100 // that somebody has joined
 // oldest goes when there is more.
 const maxKept = 1000 // notifications
 const maxKeptBytes = 900_000 // that an inbox is sent when it is opened: a socket's send queue has 1 MiB
+const step = 50 // notifications that are read at once: they may be large, and the person waits meanwhile
 
 export default DO.extend({
   $type: 'User',
@@ -112,8 +113,9 @@ export default DO.extend({
       return this.notify(mention, version)
     }
     const notification = { ...told.notification, content }
-    const fields = isOver ? { notification, seen: true, over: true } : told.seen ? {} : { notification }
-    await this.things.update(told, { ...fields, version })
+    const isSeen = isOver || told.seen || told.$id <= this.seenTo()
+    const kept = isSeen ? { notification: { ...notification, content: undefined }, seen: true } : { notification }
+    await this.things.update(told, { ...kept, over: isOver || undefined, version })
     if (!told.over) this.broadcast('inbox', { type: 'amend', id: told.$id, notification: isOver ? null : notification })
   },
 
@@ -139,35 +141,55 @@ export default DO.extend({
 
   /** What was not seen yet, as the texts to send, the oldest first: as much of the newest as fits. */
   async unseen() {
-    const kept = await this.things.list('Notification', { where: { seen: null }, orderBy: { $id: 'desc' }, limit: maxKept })
+    const where = { $id: { $gt: this.seenTo() }, seen: null }
     const texts = []
+    const encoder = new TextEncoder()
     let bytes = 0
-    for (const { $id, notification } of kept) {
-      const text = JSON.stringify({ type: 'notification', id: $id, notification })
-      bytes += new TextEncoder().encode(text).length
-      if (bytes > maxKeptBytes) break
-      texts.unshift(text)
+    for (let some; (!some || some.length === step) && texts.length < maxKept; ) {
+      some = await this.things.list('Notification', { where, orderBy: { $id: 'desc' }, limit: step, after: some?.[step - 1].$id })
+      for (const { $id, notification } of some) {
+        const text = JSON.stringify({ type: 'notification', id: $id, notification })
+        bytes += encoder.encode(text).length
+        if (bytes > maxKeptBytes) return texts.reverse()
+        texts.push(text)
+      }
     }
-    return texts
+    return texts.reverse()
+  },
+
+  /** Up to which notification all were seen; some after it may be as well, and say so. */
+  seenTo() {
+    return this.ctx.storage.kv.get('seenTo') ?? ''
   },
 
   /**
    * An inbox says what the person has seen, { type: 'seen', id }: that notification and all
-   * before it are gone, and their other inboxes hear of it. What is gone already was seen
-   * in another one.
+   * before it are gone, and their other inboxes hear of it. It may itself be gone by now, seen in
+   * another inbox or told anew since.
    */
   async webSocketMessage(ws, data) {
     const { frame, error } = readFrame(data, ({ type, id }) => (type === 'seen' && id ? undefined : "an inbox is sent { type: 'seen', id }"))
     if (error) return refuse(ws, {}, error)
     const { id = '' } = frame
-    const last = await this.things.get(id)
-    if (last?.$type !== 'Notification') return
-    const seen = await this.things.list('Notification', { where: { $id: { $lte: id }, seen: null }, limit: maxKept })
-    if (seen.length === 0) return
-    for (const { $id, version, notification } of seen) {
+    if (id <= this.seenTo()) return
+    const [newest] = await this.things.list('Notification', { orderBy: { $id: 'desc' }, limit: 1 })
+    if (id.length !== newest?.$id.length || id > newest.$id) return // no id, or of what is yet to come
+    this.ctx.storage.kv.put('seenTo', id)
+    tell(this.ctx.getWebSockets('inbox'), [ws], { type: 'seen', id })
+    await this.tidy()
+  },
+
+  /**
+   * Takes what was seen: the text of what has a version, anything else whole. A few in this turn,
+   * and as many in each that follows. If the program ends in between, what is seen next goes on.
+   */
+  async tidy() {
+    const where = { $id: { $lte: this.seenTo() }, seen: null }
+    const some = await this.things.list('Notification', { where, orderBy: { $id: 'asc' }, limit: step })
+    for (const { $id, version, notification } of some) {
       if (version === undefined) await this.things.delete($id)
       else await this.things.update($id, { notification: { ...notification, content: undefined }, seen: true })
     }
-    tell(this.ctx.getWebSockets('inbox'), [ws], { type: 'seen', id })
+    if (some.length === step) setTimeout(() => this.tidy(), 0)
   },
 })

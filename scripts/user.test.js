@@ -44,7 +44,24 @@ test('an inbox has what was told until it is seen', async () => {
   await call.User('ann').notify('four')
   const last = await connect('/users/ann/inbox')
   expect(await last.next()).toMatchObject({ notification: 'four' })
+  await inbox.nextWhere({ notification: 'four' })
   expect(inbox.frames.map((frame) => frame.type)).toEqual(['notification', 'notification', 'notification', 'seen', 'notification'])
+})
+
+test('what was told anew since can be seen, and all before it, but not what it became', async () => {
+  const mention = (message, content) => ({ type: 'mention', room: 'general', from: 'ann', message, content })
+  const inbox = await connect('/users/bob/inbox')
+  const tab = await connect('/users/bob/inbox')
+  await call.User('bob').mentioned(mention('1', '@bob one'), 1)
+  await call.User('bob').mentioned(mention('2', '@bob two'), 1)
+  await inbox.next()
+  const { id } = await inbox.next()
+  await call.User('bob').mentioned(mention('2'), 2)
+  await call.User('bob').mentioned(mention('2', '@bob again'), 3)
+  inbox.send({ type: 'seen', id })
+  await tab.nextWhere({ type: 'seen', id })
+  const again = await connect('/users/bob/inbox')
+  expect(await again.next()).toMatchObject({ notification: { content: '@bob again' } })
 })
 
 test('an inbox takes nothing but what was seen', async () => {
@@ -52,14 +69,16 @@ test('an inbox takes nothing but what was seen', async () => {
   await call.User('ann').notify('one')
   const inbox = await connect('/users/ann/inbox')
   const { id } = await inbox.next()
+  const tab = await connect('/users/ann/inbox')
   const bad = ['no JSON', '[]', 'null', {}, { type: 'seen' }, { type: 'seen', id: 7 }, { type: 'seen', id: {} }, { type: 'message', content: 'x' }, { type: 'seen', id: 'x'.repeat(100_000) }]
   for (const frame of bad) {
     inbox.send(frame)
     expect(await inbox.next()).toEqual({ type: 'error', error: expect.any(String) })
   }
-  for (const unknown of ['zzzz', 'ann', '__proto__', id.toLowerCase()]) inbox.send({ type: 'seen', id: unknown })
+  for (const unknown of ['zzzz', 'ann', '__proto__', '0', id.toLowerCase(), id.slice(1), `Z${id.slice(1)}`]) inbox.send({ type: 'seen', id: unknown })
   await clock.advance('1s')
   expect(await (await connect('/users/ann/inbox')).next()).toMatchObject({ id, notification: 'one' })
+  expect(tab.frames).toHaveLength(1)
   expect(await call.User('ann').profile.name).toBe('Ann')
 })
 

@@ -217,6 +217,82 @@ func TestWhatWasSeenIsBounded(t *testing.T) {
 	inbox.want(object{"type": "notification", "notification": object{"message": fmt.Sprint(oldest - 1)}})
 }
 
+// steps is a script that shows how many things a person's object has read with one list at most,
+// and ends all that the chat does in further turns, as a kill does.
+const steps = `
+import { DO } from 'dotdo'
+let most = 0
+export default DO.extend({
+  $type: 'User',
+  init() {
+    const { things } = this
+    const { list } = things
+    things.list = async (...query) => {
+      const some = await list.apply(things, query)
+      most = Math.max(most, some.length)
+      return some
+    }
+    globalThis.setTimeout = () => 0
+  },
+  onRequest() {
+    this.app.get('/most/:user', (c) => c.text(String(most)))
+    this.app.post('/seen/:user', (c) => { // one that each said of itself before it was known up to which all were
+      this.things.create({ $type: 'Notification', notification: { type: 'mention', message: '-1' }, version: 1, seen: true })
+      return c.text('')
+    })
+  },
+})`
+
+// However large an inbox is, what it does at once is small. What it leaves for later was seen all
+// the same: it comes no more, and gets no text again.
+func TestAnInboxIsReadInSteps(t *testing.T) {
+	p := start(t, programOptions{scripts: shippedWith(t, map[string]string{"crowd.js": crowdOfMentions, "counting.js": counting, "steps.js": steps})})
+	mention := func(from, to, version int) {
+		t.Helper()
+		if r := p.do("POST", "/crowd/bob", toJSON(object{"from": from, "to": to, "version": version})); r.status != 200 {
+			t.Fatalf("status %d: %s", r.status, r.body)
+		}
+	}
+	p.do("POST", "/seen/bob", "")
+	mention(-1, 0, 2)
+	if got := p.get("/counts/bob").body; got != "1 1 0" {
+		t.Errorf("after an edit of what was seen all, seen and with a text are %s", got)
+	}
+	const crowd = 400
+	mention(0, crowd, 1)
+	inbox, tab := p.connect("/users/bob/inbox"), p.connect("/users/bob/inbox")
+	var last object
+	for i := range crowd {
+		last = inbox.want(object{"notification": object{"message": fmt.Sprint(i)}})
+		tab.want(last)
+	}
+	see := func() {
+		inbox.send(object{"type": "seen", "id": last["id"]})
+		tab.want(object{"type": "seen", "id": last["id"]})
+	}
+	see()
+	if got := p.get("/most/bob").body; got != "50" {
+		t.Errorf("%s things are read at once, want 50", got)
+	}
+	if got := p.get("/counts/bob").body; got != "401 51 350" {
+		t.Errorf("all, seen and with a text are %s", got)
+	}
+	mention(crowd-1, crowd, 2)
+	inbox.want(object{"type": "amend", "id": last["id"], "notification": object{"content": "a secret"}})
+	tab.want(object{"type": "amend"})
+	if got := p.get("/counts/bob").body; got != "401 52 349" {
+		t.Errorf("after an edit all, seen and with a text are %s", got)
+	}
+	mention(crowd, crowd+1, 1)
+	last = inbox.want(object{"type": "notification", "notification": object{"message": fmt.Sprint(crowd)}})
+	tab.want(last)
+	p.connect("/users/bob/inbox").want(last) // and nothing before
+	see()
+	if got := p.get("/counts/bob").body; got != "402 102 300" {
+		t.Errorf("with the next frame all, seen and with a text are %s", got)
+	}
+}
+
 // flood is a script that tells somebody many things, of a size in characters.
 const flood = `
 import { $, DO } from 'dotdo'

@@ -70,23 +70,38 @@ export function historyOf(things) {
     return { latest, frames: frames || [JSON.stringify({ type: 'gap', since: known ? since : null, latest })] }
   }
 
-  /** The frames of missed; undefined if they are too much. */
+  /** The frames of missed; undefined as soon as they are too much: no more than a page is read in vain. */
   async function framesAfter(since) {
-    const messages = await listAfter('Message', since, maxMissed + 1)
-    const changes = since ? await listAfter('Change', since, maxMissed + 1) : []
-    if (messages.length > maxMissed || changes.length > maxMissed) return
-    const last = Object.create(null) // change of each message that is not among those
-    for (const { $id, message } of changes) if (message <= since) last[message] = $id
-    const frames = messages.map((message) => ({ at: message.$id, text: JSON.stringify({ type: 'message', message }) }))
-    for (const id of Object.keys(last)) {
-      const at = last[id]
-      frames.push({ at, text: JSON.stringify({ type: 'change', at, message: await things.get(id) }) })
+    const last = Object.create(null) // change of each message that is not among those after since
+    let changes = 0
+    const isFew = ({ $id, message }) => {
+      if (message <= since) last[message] = $id
+      return ++changes <= maxMissed
     }
-    const texts = frames.sort((a, b) => (a.at < b.at ? -1 : 1)).map(({ text }) => text)
+    const frames = []
     const encoder = new TextEncoder()
     let bytes = 0
-    for (const text of texts) bytes += encoder.encode(text).length
-    if (texts.length <= maxMissed && bytes <= maxMissedBytes) return texts
+    const fits = (at, frame) => {
+      const text = JSON.stringify(frame)
+      bytes += encoder.encode(text).length
+      return frames.push({ at, text }) <= maxMissed && bytes <= maxMissedBytes
+    }
+    if (since && !(await allAfter('Change', since, isFew))) return
+    if (!(await allAfter('Message', since, (message) => fits(message.$id, { type: 'message', message })))) return
+    for (const id of Object.keys(last)) {
+      const at = last[id]
+      if (!fits(at, { type: 'change', at, message: await things.get(id) })) return
+    }
+    return frames.sort((a, b) => (a.at < b.at ? -1 : 1)).map(({ text }) => text)
+  }
+
+  /** Whether something is so of all that follows a position; it looks no further than at the first of which it isn't. */
+  async function allAfter(type, position, isSo) {
+    for (let some; !some || some.length === defaultPage; position = some[some.length - 1]?.$id) {
+      some = await listAfter(type, position, defaultPage)
+      for (const one of some) if (!isSo(one)) return false
+    }
+    return true
   }
 
   /**

@@ -2,7 +2,8 @@
 // nothing of what they sent happens.
 //
 // Who has sent how much is known while the room is awake. It sleeps when nobody has
-// done anything for as long as a bucket takes to be full again.
+// done anything for as long as a bucket takes to be full again, unless --hibernate-after is
+// less than 10 s or --max-awake rooms are awake: then each bucket is full sooner.
 
 const perSecond = 20 // things that a person may send to a room for long: more than anybody types
 const atOnce = 200 // what a client says again after it was offline

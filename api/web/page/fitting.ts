@@ -13,14 +13,16 @@ export function markAt(text: string, cursor: number): Mark | undefined {
 
 const most = 6 // names at a time
 
+const mentioned = /^[\p{L}\p{N}_]([\p{L}\p{N}_.-]*[\p{L}\p{N}])?$/u // of "@bob." only bob is: a sentence may end there
+
 /**
- * The names that fit what was typed: those that begin with it, then those that have it,
- * in the order given. None if a whole name was typed: then nothing is in the way of Enter.
+ * The names that fit what was typed and can be mentioned: those that begin with it, then those
+ * that have it, in the order given. None if a whole name was typed: then nothing is in the way of Enter.
  */
 export function fitting(names: readonly string[], typed: string): string[] {
   if (names.includes(typed)) return []
   const wanted = typed.toLowerCase()
-  const unique = [...new Set(names)]
+  const unique = [...new Set(names)].filter((name) => mentioned.test(name))
   const begins = unique.filter((name) => name.toLowerCase().startsWith(wanted))
   const has = unique.filter((name) => !begins.includes(name) && name.toLowerCase().includes(wanted))
   return [...begins, ...has].slice(0, most)

@@ -46,6 +46,7 @@ test('a name is completed behind an @ that begins a word', () => {
   const names = ['abe', 'Bob', 'bonnie', 'ann', 'Bob']
   expect(fitting(names, 'b')).toEqual(['Bob', 'bonnie', 'abe'])
   expect(fitting(names, 'BO')).toEqual(['Bob', 'bonnie'])
+  expect(fitting(['bob.', '-bob', 'bob_', '.bob', 'bob-', 'a-b.c_d', '_bob', '_', 'b'], '')).toEqual(['a-b.c_d', '_bob', '_', 'b'])
   expect(fitting(names, 'Bob')).toEqual([])
   expect(fitting([...names, 'bobby'], 'bonnie')).toEqual([])
   expect(fitting(Array.from({ length: 50 }, (_, i) => `n${i}`), '')).toHaveLength(6)
