@@ -7,6 +7,7 @@ import { backoff } from './backoff.ts'
 import { Composer } from './composer.ts'
 import type { Refusal, State } from './connection.ts'
 import { dayOf } from './day.ts'
+import { Drafts } from './drafts.ts'
 import { Drawer } from './drawer.ts'
 import { byId, setText } from './element.ts'
 import { format, plainText } from './format.ts'
@@ -18,7 +19,7 @@ import { ofTab } from './kept.ts'
 import type { Action } from './message.ts'
 import { Messages } from './messages.ts'
 import { Notifications } from './notifications.ts'
-import { Outbox } from './outbox.ts'
+import { newID, Outbox } from './outbox.ts'
 import { People } from './people.ts'
 import { Picker } from './picker.ts'
 import { defaultRoom, placeOf } from './place.ts'
@@ -26,7 +27,7 @@ import { typingText } from './presence.ts'
 import type { Message, Request } from './protocol.ts'
 import { Room, type Change } from './room.ts'
 import { RoomList, Rooms } from './rooms.ts'
-import type { MessageRow } from './rows.ts'
+import { shownOf, type MessageRow } from './rows.ts'
 import { Refused, Server, type Identity } from './server.ts'
 import { Toast } from './toast.ts'
 
@@ -88,9 +89,10 @@ export class Chat {
       },
       typing: (is) => (is ? this.open?.noteTyping() : this.open?.stopTyping()),
       last: () => this.messages.lastOwn()?.message,
+      message: (id) => this.open && shownOf(this.open, id),
       candidates: () => this.candidates(),
-      failed: (error) => this.fail(error),
-    }, ofTab, `draft:${identity.user}:`)
+      tell: (text) => this.fail(text),
+    }, new Drafts(ofTab, identity.user))
     this.people = new People((user) => {
       this.closeDrawers()
       this.composer.mention(user)
@@ -224,6 +226,7 @@ export class Chat {
   private delete(room: Room, message: Message, byKey: boolean): void {
     const asked = room.ask({ type: 'delete', message: message.$id }, undoFor)
     if (!asked) return this.fail('Too much waits to be sent.')
+    this.composer.drop(message)
     this.announcer.say('Message deleted')
     this.composer.focus()
     this.toast.show('Message deleted.', undoFor, {
@@ -339,6 +342,7 @@ export class Chat {
       this.messages.show()
       this.look()
     }
+    if (due.has('messages')) this.composer.follow()
     if (due.has('loading')) this.messages.showNotice()
     if (due.has('people')) this.people.show(room)
     if (due.has('typing') || due.has('people')) this.showTyping(room)
@@ -390,9 +394,4 @@ export class Chat {
       location.reload()
     }
   }
-}
-
-/** An id that nobody else makes. (randomUUID is not there without https.) */
-function newID(): string {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 }
