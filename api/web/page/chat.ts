@@ -2,7 +2,6 @@
 // other, and which of them is told what.
 
 import { Announcer } from './announcer.ts'
-import { avatar } from './avatar.ts'
 import { backoff } from './backoff.ts'
 import { Composer } from './composer.ts'
 import type { Refusal, State } from './connection.ts'
@@ -11,11 +10,11 @@ import { Drafts } from './drafts.ts'
 import { Drawer } from './drawer.ts'
 import { byId, setText } from './element.ts'
 import { format, plainText } from './format.ts'
-import { forget } from './identity.ts'
 import { showSign } from './icon.ts'
 import { Inbox, positionOf, type Notification } from './inbox.ts'
 import { askToken } from './join.ts'
 import { ofTab } from './kept.ts'
+import { showMe } from './me.ts'
 import type { Action } from './message.ts'
 import { Messages } from './messages.ts'
 import { Notifications } from './notifications.ts'
@@ -68,7 +67,10 @@ export class Chat {
       outdated: (mention) => this.notifications.close(mention),
       refused: (why, message) => this.refused(undefined, why, message),
     })
-    this.list = new RoomList(this.server, (name) => this.leave(name), (name) => this.go(name))
+    this.list = new RoomList(this.server, (name) => this.leave(name), (name) => this.go(name), () => {
+      this.closeDrawers()
+      this.write()
+    })
     this.messages = new Messages({
       act: (action, row, button) => this.act(action, row, button),
       react: (message, emoji, on) => void this.ask({ type: 'react', message: message.$id, emoji, on }),
@@ -105,7 +107,7 @@ export class Chat {
   }
 
   begin(): void {
-    this.showMe()
+    showMe(this.identity, () => this.rooms.forget())
     addEventListener('hashchange', () => this.turn())
     addEventListener('online', () => this.hurry(true))
     addEventListener('offline', () => this.suspect())
@@ -131,8 +133,8 @@ export class Chat {
   }
 
   /** Goes to where one writes, unless that would bring up a keyboard on the screen. */
-  private write(): void {
-    if (!matchMedia('(pointer: coarse)').matches) this.composer.focus()
+  private write(byKey = false): void {
+    if (byKey || !matchMedia('(pointer: coarse)').matches) this.composer.focus()
   }
 
   private closeDrawers(): void {
@@ -164,8 +166,12 @@ export class Chat {
   }
 
   private go(name: string, message?: string): void {
-    location.hash = message === undefined ? name : `${name}/${message}`
-    this.write()
+    const hash = message === undefined ? `#${name}` : `#${name}/${message}`
+    if (this.open?.name === name) { // to go back leads to another room
+      history.replaceState(null, '', hash)
+      this.turn()
+    } else location.hash = hash
+    if (message === undefined) this.write()
   }
 
   private leave(name: string): void {
@@ -208,6 +214,7 @@ export class Chat {
     const { message, entry } = row
     const room = this.open
     if (!room) return
+    const byKey = button.matches(':focus-visible')
     switch (action) {
       case 'react':
         return this.picker.open(button, (emoji) => this.ask({ type: 'react', message: message.$id, emoji, on: true }))
@@ -216,9 +223,10 @@ export class Chat {
       case 'retry':
         return entry && room.retry(entry.id)
       case 'discard':
-        return entry && room.discard(entry.id)
+        if (entry) room.discard(entry.id)
+        return message.$id === '' ? this.write(byKey) : undefined // or the message is still there
       case 'delete':
-        return this.delete(room, message, button.matches(':focus-visible'))
+        return this.delete(room, message, byKey)
     }
   }
 
@@ -228,9 +236,9 @@ export class Chat {
     if (!asked) return this.fail('Too much waits to be sent.')
     this.composer.drop(message)
     this.announcer.say('Message deleted')
-    this.composer.focus()
+    this.write(byKey)
     this.toast.show('Message deleted.', undoFor, {
-      name: 'Undo', take: () => room.discard(asked.id), focus: byKey, leave: () => this.composer.focus(),
+      name: 'Undo', take: () => room.discard(asked.id), focus: byKey, leave: () => this.write(byKey),
     })
   }
 
@@ -380,18 +388,5 @@ export class Chat {
     const isNew = this.rooms.all.some((room) => room.unread > 0)
     const title = `${unseen > 0 ? `(${unseen}) ` : isNew ? '• ' : ''}#${name} · Chat`
     if (document.title !== title) document.title = title
-  }
-
-  private showMe(): void {
-    const { user, token } = this.identity
-    byId('me-name').textContent = user
-    byId('me').prepend(avatar(user))
-    const change = byId('me-change')
-    setText(change, token === undefined ? 'Change name' : 'Sign out')
-    change.onclick = () => {
-      this.rooms.forget()
-      forget()
-      location.reload()
-    }
   }
 }

@@ -1,6 +1,6 @@
 // The rooms that this person has joined, and the list of them.
 
-import { byId, element, setAttribute } from './element.ts'
+import { arrange, byId, element, setAttribute } from './element.ts'
 import { showSign } from './icon.ts'
 import { ofBrowser } from './kept.ts'
 import { isName, nameRule } from './protocol.ts'
@@ -125,10 +125,16 @@ export class RoomList {
     private readonly server: Server,
     leave: (name: string) => void,
     open: (name: string) => void,
+    write: () => void,
   ) {
     this.list.onclick = (event) => {
       const button = (event.target as Element).closest('button')
-      if (button) leave(button.closest('li')!.dataset['room']!)
+      const item = (event.target as Element).closest('li')
+      if (!item) return
+      const next = item.nextElementSibling ?? item.previousElementSibling
+      if (button) leave(item.dataset['room']!)
+      if (event.detail > 0) write() // by mouse: the focus is not to stay here
+      else if (button) next?.querySelector('a')?.focus()
     }
     this.input.oninput = () => this.input.setCustomValidity('')
     this.input.onfocus = () => void this.suggest()
@@ -147,13 +153,11 @@ export class RoomList {
 
   show(rooms: readonly Room[]): void {
     const items = new Map([...this.list.children].map((item) => [(item as HTMLElement).dataset['room'], item]))
-    rooms.forEach((room, index) => {
+    arrange(this.list, rooms.map((room) => {
       const item = items.get(room.name) ?? listItem(room.name)
-      items.delete(room.name)
-      if (this.list.children[index] !== item) this.list.insertBefore(item, this.list.children[index] ?? null)
       show(item, room)
-    })
-    for (const item of items.values()) item.remove()
+      return item
+    }))
   }
 
   /** Offers the names of rooms that there are. */

@@ -1,0 +1,110 @@
+package browsertest
+
+import (
+	"testing"
+
+	"github.com/chromedp/chromedp/kb"
+)
+
+// focus names what has the focus.
+const focus = `(({ id, dataset, localName }) => id || dataset.action || localName)(document.activeElement) + (document.activeElement.getAttribute('href') ?? '')`
+
+// keepsFocus checks that the focus is there, and stays when the page is drawn.
+func (w *window) keepsFocus(on string) {
+	w.t.Helper()
+	waitFor(w, focus, on)
+	w.frames(3)
+	if got := get[string](w, focus); got != on {
+		w.t.Errorf("the focus goes from %s to %s", on, got)
+	}
+}
+
+// What has the focus may go: the next thing has it then.
+func TestTheFocusIsNotLost(t *testing.T) {
+	s := serve(t)
+	back := s.changed("lib/frame.js", "maxContent = 4000", "maxContent = 20", "general")
+	windows := s.joinAll("general", "ann", "bob")
+	ann, bob := windows[0], windows[1]
+
+	// A message that is given up.
+	ann.says("more than twenty letters")
+	waitFor(ann, message("more than twenty letters")+`?.dataset.state`, "failed")
+	ann.tab(button(message("more than twenty letters"), "Discard"))
+	ann.press(enter)
+	ann.keepsFocus("composer")
+	back()
+
+	// A room that is left, whether or not it is the open one.
+	for _, room := range []string{"garden", "kitchen", "attic"} {
+		ann.joins(room)
+	}
+	ann.opens("general")
+	ann.keepsFocus("composer") // what was clicked needs no key any more
+	leave := func(room string) {
+		t.Helper()
+		ann.tab(`$('#rooms [data-room=` + room + `] .leave')`)
+		ann.press(enter)
+		ann.wait(`!$('#rooms [data-room=` + room + `]')`)
+	}
+	leave("garden")
+	ann.keepsFocus("a#kitchen")
+	ann.press(enter)
+	ann.isIn("kitchen")
+	ann.keepsFocus("a#kitchen") // who goes by keys goes on
+	leave("kitchen")
+	ann.isIn("general")
+	ann.keepsFocus("a#attic")
+	leave("attic")
+	ann.keepsFocus("a#general")
+
+	// The message to react to is drawn anew meanwhile.
+	bob.saysAndSees("one")
+	ann.sees("bob", "one")
+	ann.tool("one", "React")
+	ann.wait(choosing)
+	bob.edits("one", "two")
+	ann.wait(message("two"))
+	ann.press(kb.Escape)
+	ann.keepsFocus("react")
+	ann.press(enter)
+	ann.wait(choosing)
+	bob.edits("two", "three")
+	ann.wait(message("three"))
+	ann.press(enter)
+	ann.wait(`$('.reactions button', ` + message("three") + `)`)
+	ann.keepsFocus("react")
+}
+
+// What comes, and what changes, leaves the other mentions where they are. To follow one in
+// the room that is open is not one more step on the way back.
+func TestMentionsStayAtHand(t *testing.T) {
+	s := serve(t)
+	windows := s.joinAll("general", "ann", "bob")
+	ann, bob := windows[0], windows[1]
+	bob.joins("garden")
+	bob.saysAndSees("@ann, one")
+	waitFor(ann, `$('#notifications-toggle .unread').textContent`, "1")
+	ann.click(`$('#notifications-toggle')`)
+	ann.tab(`$('#notifications a')`)
+	bob.saysAndSees("@ann, two")
+	waitFor(ann, `$$('#notifications li').length`, 2)
+	waitFor(ann, `$('.text', document.activeElement)?.textContent`, "@ann, one")
+	bob.edits("@ann, one", "@ann, three")
+	waitFor(ann, `$('.text', document.activeElement)?.textContent`, "@ann, three")
+
+	ann.press(enter)
+	ann.isIn("garden")
+	ann.wait(message("@ann, three") + ` === document.activeElement`)
+	entries := get[int](ann, `history.length`)
+	for _, text := range []string{"@ann, two", "@ann, three"} {
+		ann.click(`$('#notifications-toggle')`)
+		ann.click(`$$('#notifications a').find((a) => a.textContent.includes(` + js(text) + `))`)
+		ann.wait(message(text) + ` === document.activeElement`)
+	}
+	if got := get[int](ann, `history.length`); got != entries {
+		t.Errorf("the history has %d entries more", got-entries)
+	}
+	waitFor(ann, `location.hash`, "#garden")
+	get[bool](ann, `(history.back(), true)`)
+	ann.isIn("general")
+}
