@@ -1,6 +1,7 @@
 package browsertest
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
@@ -107,4 +108,28 @@ func TestMentionsStayAtHand(t *testing.T) {
 	waitFor(ann, `location.hash`, "#garden")
 	get[bool](ann, `(history.back(), true)`)
 	ann.isIn("general")
+}
+
+// The list of names is there as long as the cursor is at one.
+func TestTheCompletionFollowsTheCursor(t *testing.T) {
+	s := serve(t)
+	long := "c" + strings.Repeat("-long-name", 6)
+	ann := s.joinAll("general", "ann", "cem", long)[0]
+	ann.click(`$('#composer')`)
+	ann.write("ask @c")
+	waitFor(ann, `$$('#completion li').length`, 2)
+	if get[bool](ann, `$$('#completion bdi').some((name) => name.getBoundingClientRect().right > $('#completion').getBoundingClientRect().right)`) {
+		t.Error("a long name is wider than the list")
+	}
+	ann.press(kb.ArrowDown)
+	ann.frames(3)
+	waitFor(ann, `$$('#completion li').map((o) => o.ariaSelected)`, []string{"false", "true"})
+	for range 3 {
+		ann.press(kb.ArrowLeft)
+	}
+	ann.wait(`!$('#completion').checkVisibility()`)
+	ann.press(enter)
+	ann.sent("ask @c")
+	ann.write("שלום")
+	ann.wait(`$('#composer').matches(':dir(rtl)')`) // as it will be when it was said
 }
