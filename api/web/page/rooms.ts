@@ -118,6 +118,7 @@ export function countText(count: number): string {
 /** The list of rooms, and the form to open another. */
 export class RoomList {
   private readonly list = byId('rooms')
+  private readonly toggle = byId('rooms-toggle')
   private readonly form = byId<HTMLFormElement>('room-new')
   private readonly input = byId<HTMLInputElement>('room-name')
 
@@ -153,11 +154,17 @@ export class RoomList {
 
   show(rooms: readonly Room[]): void {
     const items = new Map([...this.list.children].map((item) => [(item as HTMLElement).dataset['room'], item]))
+    const before = this.list.querySelector('[aria-current]')
     arrange(this.list, rooms.map((room) => {
       const item = items.get(room.name) ?? listItem(room.name)
       show(item, room)
       return item
     }))
+    const current = this.list.querySelector('[aria-current]')
+    if (current !== before) current?.scrollIntoView({ block: 'nearest' })
+    const others = rooms.filter((room) => room.unread > 0 && !room.isOpen).length
+    setAttribute(this.toggle, 'aria-label', others > 0 ? `Rooms, ${others} with new messages` : 'Rooms')
+    setAttribute(this.toggle, 'data-new', others > 0)
   }
 
   /** Offers the names of rooms that there are. */

@@ -1,9 +1,11 @@
 package browsertest
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp/kb"
 )
 
@@ -110,10 +112,70 @@ func TestMentionsStayAtHand(t *testing.T) {
 	ann.isIn("general")
 }
 
+// The keyboard of a phone comes when one wants to write; and what its narrow screen hides is
+// told of.
+func TestAPhoneInTheHand(t *testing.T) {
+	s := serve(t)
+	long := strings.Repeat("long-name-", 6)
+	ann := s.window("ann")
+	ann.size(390, 844, true)
+	if !get[bool](ann, `matchMedia('(pointer: coarse)').matches`) {
+		t.Fatal("this phone has a mouse")
+	}
+	for _, room := range []string{"garden", "kitchen", long, "general"} {
+		ann.goTo(room)
+		if height := get[float64](ann, `$('#composer').offsetHeight`); height != 38 {
+			t.Errorf("the empty composer of %s is %v px high", room, height)
+		}
+	}
+	ann.saysAndSees("a word too many")
+	get[bool](ann, `(document.activeElement.blur(), true)`)
+	keyboard := func() bool {
+		ann.frames(3)
+		return get[bool](ann, `document.activeElement === $('#composer')`)
+	}
+	ann.tool("a word too many", "Delete")
+	if keyboard() {
+		t.Error("to delete brings up the keyboard")
+	}
+	ann.click(button(`document`, "Undo"))
+	ann.sent("a word too many")
+	if keyboard() {
+		t.Error("to undo it brings up the keyboard")
+	}
+	ann.tab(button(message("a word too many"), "Delete")) // but this one has keys
+	ann.press(enter)
+	waitFor(ann, `document.activeElement.textContent`, "Undo")
+	ann.press(enter)
+	ann.keepsFocus("composer")
+
+	const rooms = `$('#rooms-toggle').ariaLabel`
+	const dot = `getComputedStyle($('#rooms-toggle'), '::after').borderTopWidth`
+	waitFor(ann, rooms, "Rooms")
+	bob := s.join("bob", "garden")
+	bob.saysAndSees("news")
+	waitFor(ann, rooms, "Rooms, 1 with new messages")
+	waitFor(ann, dot, "5px")
+	bob.joins("kitchen")
+	bob.saysAndSees("more news")
+	waitFor(ann, rooms, "Rooms, 2 with new messages")
+	for _, room := range []string{"garden", "kitchen"} {
+		ann.click(`$('#rooms-toggle')`)
+		ann.opens(room)
+	}
+	waitFor(ann, rooms, "Rooms")
+	waitFor(ann, dot, "0px")
+
+	ann.size(844, 390, true)
+	if small := get[[]string](ann, `$$('input, textarea').filter((e) => parseFloat(getComputedStyle(e).fontSize) < 16).map((e) => e.id)`); len(small) > 0 {
+		t.Errorf("in %v, letters are smaller than 16 px: some phones zoom in", small)
+	}
+}
+
 // The list of names is there as long as the cursor is at one.
 func TestTheCompletionFollowsTheCursor(t *testing.T) {
 	s := serve(t)
-	long := "c" + strings.Repeat("-long-name", 6)
+	long := "c" + strings.Repeat("_long_name", 6)
 	ann := s.joinAll("general", "ann", "cem", long)[0]
 	ann.click(`$('#composer')`)
 	ann.write("ask @c")
@@ -132,4 +194,31 @@ func TestTheCompletionFollowsTheCursor(t *testing.T) {
 	ann.sent("ask @c")
 	ann.write("שלום")
 	ann.wait(`$('#composer').matches(':dir(rtl)')`) // as it will be when it was said
+}
+
+// Of many rooms one sees which is open, also without the page's colours.
+func TestTheOpenRoomIsSeen(t *testing.T) {
+	s := serve(t)
+	for n := range 30 {
+		s.do("PUT", fmt.Sprintf("/users/ann/rooms/room-%d?user=ann", n), nil, nil)
+	}
+	ann := s.join("ann", "room-0")
+	seen := func(room string) {
+		t.Helper()
+		ann.wait(`(({ top, bottom }, nav) => top > nav.top - 1 && bottom < nav.bottom + 1)($('#rooms [href="#` + room + `"]').getBoundingClientRect(), $('nav').getBoundingClientRect())`)
+	}
+	seen("room-0")
+	for _, room := range []string{"room-29", "room-0", "room-15"} {
+		get[string](ann, `location.hash = '#`+room+`'`)
+		ann.isIn(room)
+		seen(room)
+	}
+
+	bob := s.join("bob", "room-14")
+	bob.saysAndSees("news")
+	waitFor(ann, unread("room-14"), "1")
+	call(ann, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "forced-colors", Value: "active"}}})
+	if get[bool](ann, `(({ backgroundColor }) => backgroundColor === getComputedStyle(document.body).backgroundColor)(getComputedStyle($('#rooms a[aria-current]')))`) {
+		t.Error("the open room looks like one with news")
+	}
 }
