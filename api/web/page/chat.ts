@@ -2,23 +2,23 @@
 // other, and which of them is told what.
 
 import { Announcer } from './announcer.ts'
-import { avatar } from './avatar.ts'
 import { backoff } from './backoff.ts'
 import { Composer } from './composer.ts'
 import type { Refusal, State } from './connection.ts'
 import { dayOf } from './day.ts'
+import { Drafts } from './drafts.ts'
 import { Drawer } from './drawer.ts'
 import { byId, setText } from './element.ts'
 import { format, plainText } from './format.ts'
-import { forget } from './identity.ts'
 import { showSign } from './icon.ts'
 import { Inbox, positionOf, type Notification } from './inbox.ts'
 import { askToken } from './join.ts'
 import { ofTab } from './kept.ts'
+import { showMe } from './me.ts'
 import type { Action } from './message.ts'
 import { Messages } from './messages.ts'
 import { Notifications } from './notifications.ts'
-import { Outbox } from './outbox.ts'
+import { newID, Outbox } from './outbox.ts'
 import { People } from './people.ts'
 import { Picker } from './picker.ts'
 import { defaultRoom, placeOf } from './place.ts'
@@ -26,7 +26,7 @@ import { typingText } from './presence.ts'
 import type { Message, Request } from './protocol.ts'
 import { Room, type Change } from './room.ts'
 import { RoomList, Rooms } from './rooms.ts'
-import type { MessageRow } from './rows.ts'
+import { shownOf, type MessageRow } from './rows.ts'
 import { Refused, Server, type Identity } from './server.ts'
 import { Toast } from './toast.ts'
 
@@ -67,7 +67,10 @@ export class Chat {
       outdated: (mention) => this.notifications.close(mention),
       refused: (why, message) => this.refused(undefined, why, message),
     })
-    this.list = new RoomList(this.server, (name) => this.leave(name), (name) => this.go(name))
+    this.list = new RoomList(this.server, (name) => this.leave(name), (name) => this.go(name), () => {
+      this.closeDrawers()
+      this.write()
+    })
     this.messages = new Messages({
       act: (action, row, button) => this.act(action, row, button),
       react: (message, emoji, on) => void this.ask({ type: 'react', message: message.$id, emoji, on }),
@@ -88,9 +91,10 @@ export class Chat {
       },
       typing: (is) => (is ? this.open?.ownTyping.note() : this.open?.ownTyping.stop()),
       last: () => this.messages.lastOwn()?.message,
+      message: (id) => this.open && shownOf(this.open, id),
       candidates: () => this.candidates(),
-      failed: (error) => this.fail(error),
-    }, ofTab, `draft:${identity.user}:`)
+      tell: (text) => this.fail(text),
+    }, new Drafts(ofTab, identity.user))
     this.people = new People((user) => {
       this.closeDrawers()
       this.composer.mention(user)
@@ -103,7 +107,7 @@ export class Chat {
   }
 
   begin(): void {
-    this.showMe()
+    showMe(this.identity, () => this.rooms.forget())
     addEventListener('hashchange', () => this.turn())
     addEventListener('online', () => this.hurry(true))
     addEventListener('offline', () => this.suspect())
@@ -130,8 +134,8 @@ export class Chat {
   }
 
   /** Goes to where one writes, unless that would bring up a keyboard on the screen. */
-  private write(): void {
-    if (!matchMedia('(pointer: coarse)').matches) this.composer.focus()
+  private write(byKey = false): void {
+    if (byKey || !matchMedia('(pointer: coarse)').matches) this.composer.focus()
   }
 
   private closeDrawers(): void {
@@ -163,8 +167,12 @@ export class Chat {
   }
 
   private go(name: string, message?: string): void {
-    location.hash = message === undefined ? name : `${name}/${message}`
-    this.write()
+    const hash = message === undefined ? `#${name}` : `#${name}/${message}`
+    if (this.open?.name === name) { // to go back leads to another room
+      history.replaceState(null, '', hash)
+      this.turn()
+    } else location.hash = hash
+    if (message === undefined) this.write()
   }
 
   private leave(name: string): void {
@@ -208,6 +216,7 @@ export class Chat {
     const { message, entry } = row
     const room = this.open
     if (!room) return
+    const byKey = button.matches(':focus-visible')
     switch (action) {
       case 'react':
         return this.picker.open(button, (emoji) => this.ask({ type: 'react', message: message.$id, emoji, on: true }))
@@ -216,9 +225,10 @@ export class Chat {
       case 'retry':
         return entry && room.retry(entry.id)
       case 'discard':
-        return entry && room.discard(entry.id)
+        if (entry) room.discard(entry.id)
+        return message.$id === '' ? this.write(byKey) : undefined // or the message is still there
       case 'delete':
-        return this.delete(room, message, button.matches(':focus-visible'))
+        return this.delete(room, message, byKey)
     }
   }
 
@@ -226,10 +236,11 @@ export class Chat {
   private delete(room: Room, message: Message, byKey: boolean): void {
     const asked = room.ask({ type: 'delete', message: message.$id }, undoFor)
     if (!asked) return this.fail('Too much waits to be sent.')
+    this.composer.drop(message)
     this.announcer.say('Message deleted')
-    this.composer.focus()
+    this.write(byKey)
     this.toast.show('Message deleted.', undoFor, {
-      name: 'Undo', take: () => room.discard(asked.id), focus: byKey, leave: () => this.composer.focus(),
+      name: 'Undo', take: () => room.discard(asked.id), focus: byKey, leave: () => this.write(byKey),
     })
   }
 
@@ -341,6 +352,7 @@ export class Chat {
       this.messages.show()
       this.look()
     }
+    if (due.has('messages')) this.composer.follow()
     if (due.has('loading')) this.messages.showNotice()
     if (due.has('people')) this.people.show(room)
     if (due.has('typing') || due.has('people')) this.showTyping(room)
@@ -379,22 +391,4 @@ export class Chat {
     const title = `${unseen > 0 ? `(${unseen}) ` : isNew ? '• ' : ''}#${name} · Chat`
     if (document.title !== title) document.title = title
   }
-
-  private showMe(): void {
-    const { user, token } = this.identity
-    byId('me-name').textContent = user
-    byId('me').prepend(avatar(user))
-    const change = byId('me-change')
-    setText(change, token === undefined ? 'Change name' : 'Sign out')
-    change.onclick = () => {
-      this.rooms.forget()
-      forget()
-      location.reload()
-    }
-  }
-}
-
-/** An id that nobody else makes. (randomUUID is not there without https.) */
-function newID(): string {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 }

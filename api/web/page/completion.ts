@@ -20,6 +20,7 @@ export class Completion {
       if (option) this.take(option.dataset['user']!)
     }
     input.addEventListener('blur', () => this.hide())
+    document.addEventListener('selectionchange', () => this.isOpen && this.update()) // the cursor may have left the name
   }
 
   get isOpen(): boolean {
@@ -29,8 +30,9 @@ export class Completion {
   /** Shows what fits at the cursor. */
   update(): void {
     const mark = this.mark()
-    this.names = mark ? fitting(this.candidates(), mark.typed) : []
-    this.at = 0
+    const names = mark ? fitting(this.candidates(), mark.typed) : []
+    if (String(names) !== String(this.names)) this.at = 0
+    this.names = names
     this.show()
   }
 
@@ -42,7 +44,7 @@ export class Completion {
       this.at = (this.at + (key === 'ArrowDown' ? 1 : -1) + this.names.length) % this.names.length
       this.show()
     } else if (key === 'Tab' && !event.shiftKey) {
-      this.accept()
+      if (!this.accept()) return false
     } else if (key === 'Escape') {
       this.hide()
     } else {
@@ -55,8 +57,12 @@ export class Completion {
   /** Takes the name that is chosen, and reports whether one was. */
   accept(): boolean {
     const name = this.names[this.at]
-    if (name !== undefined) this.take(name)
-    return name !== undefined
+    if (name !== undefined && this.mark()) {
+      this.take(name)
+      return true
+    }
+    this.hide()
+    return false
   }
 
   hide(): void {
@@ -79,7 +85,7 @@ export class Completion {
   private show(): void {
     this.list.hidden = this.names.length === 0
     this.list.replaceChildren(...this.names.map((name, i) =>
-      element('li', { role: 'option', id: `completion-${i}`, 'data-user': name, 'aria-selected': i === this.at }, avatar(name), element('bdi', {}, name))))
+      element('li', { role: 'option', id: `completion-${i}`, 'data-user': name, 'aria-selected': i === this.at }, avatar(name), element('bdi', { class: 'name' }, name))))
     setAttribute(this.input, 'aria-activedescendant', this.isOpen ? `completion-${this.at}` : null)
   }
 }

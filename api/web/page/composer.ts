@@ -2,6 +2,7 @@
 // empty one edits what was said last.
 
 import { Completion } from './completion.ts'
+import type { Begun, Drafts } from './drafts.ts'
 import { byId, setAttribute, setText } from './element.ts'
 import type { Message } from './protocol.ts'
 
@@ -17,9 +18,11 @@ export interface Writer {
   typing(is: boolean): void
   /** The last message of one's own, to be edited. */
   last(): Message | undefined
+  /** A message as it is shown now, if it is there. */
+  message(id: string): Message | undefined
   /** Whom one may want to mention. */
   candidates(): readonly string[]
-  failed(error: string): void
+  tell(text: string): void
 }
 
 export class Composer {
@@ -27,16 +30,17 @@ export class Composer {
   private readonly form = byId<HTMLFormElement>('compose')
   private readonly send = byId<HTMLButtonElement>('send')
   private readonly banner = byId('editing')
+  private readonly what = byId('editing-what')
   private readonly left = byId('left')
   private readonly completion: Completion
   private room = ''
   private editing: Message | undefined
+  private waiting: Begun | undefined // an edit that is taken up when its message is there
   private shift = false // of the key that was pressed last
 
   constructor(
     private readonly writer: Writer,
-    private readonly drafts: { getItem(key: string): string | null; setItem(key: string, value: string): void },
-    private readonly prefix: string, // of the drafts: they are a person's own
+    private readonly drafts: Drafts,
   ) {
     this.completion = new Completion(this.input, () => this.writer.candidates())
     this.input.oninput = () => this.changed(true)
@@ -58,15 +62,47 @@ export class Composer {
   open(room: string): void {
     this.setEditing(undefined)
     this.room = room
-    this.input.value = this.draft()
+    this.input.value = this.drafts.text(room)
     this.setOpen(true, `Message #${room}`)
+    this.changed(false)
+    this.waiting = this.drafts.edit(room)
+    this.follow()
+  }
+
+  /** Looks at what has become of the message that is edited, here or in another window. */
+  follow(): void {
+    const { editing, waiting } = this
+    const message = this.writer.message(editing?.$id ?? waiting?.message ?? '')
+    if (!message) return
+    const known = editing ?? { ...message, content: waiting!.content }
+    if (!editing) this.begin(known, waiting!.text)
+    if (message.deleted !== undefined) {
+      this.drop(message)
+      this.writer.tell('The message that you were editing was deleted.')
+    } else if (message.content !== known.content) {
+      if (this.input.value === known.content) this.input.value = message.content
+      this.editing = message
+      this.changed(false)
+      setText(this.what, 'Editing your message, changed elsewhere')
+      this.writer.tell('The message that you are editing was changed elsewhere.')
+    }
+  }
+
+  /** Ends the edit of a message that is gone. What was written for it is left as a draft. */
+  drop({ $id }: Message): void {
+    const { editing, input: { value } } = this
+    if (editing?.$id !== $id) return
+    this.stopEditing()
+    if (value.trim() === '' || value === editing.content) return
+    this.input.value = this.input.value === '' ? value : `${this.input.value}\n${value}`
     this.changed(false)
   }
 
-  /** Takes nothing for the room any more, which lets this person in no more. What was begun is still there, to be copied. */
+  /** Takes nothing for the room any more, which lets this person in no more. What was begun is still there, to be copied; an edit waits. */
   close(): void {
-    this.stopEditing()
-    this.completion.hide()
+    this.setEditing(undefined)
+    this.input.value = this.drafts.text(this.room)
+    this.changed(false)
     this.setOpen(false, 'You cannot write here')
   }
 
@@ -77,10 +113,14 @@ export class Composer {
 
   /** Begins to edit a message. */
   edit(message: Message): void {
-    this.setEditing(message)
-    this.input.value = message.content
+    this.begin(message, message.content)
     this.input.focus()
     this.input.setSelectionRange(message.content.length, message.content.length)
+  }
+
+  private begin(message: Message, text: string): void {
+    this.setEditing(message)
+    this.input.value = text
     this.changed(false)
   }
 
@@ -121,7 +161,7 @@ export class Composer {
   private submit(): void {
     const content = this.input.value.trim()
     if (content === '') return
-    if (content.length > maxContent) return this.writer.failed(`A message has ${maxContent} characters at most.`)
+    if (content.length > maxContent) return this.writer.tell(`A message has ${maxContent} characters at most.`)
     const { editing } = this
     const taken = editing ? editing.content === content || this.writer.edit(editing, content) : this.writer.send(content)
     if (!taken) return
@@ -139,13 +179,16 @@ export class Composer {
   private stopEditing(): void {
     if (!this.editing) return
     this.setEditing(undefined)
-    this.input.value = this.draft()
+    this.drafts.keepEdit(this.room, null)
+    this.input.value = this.drafts.text(this.room)
     this.changed(false)
   }
 
   private setEditing(message: Message | undefined): void {
+    this.waiting = undefined
     if (message === this.editing) return
     this.editing = message
+    setText(this.what, 'Editing your message')
     this.banner.hidden = message === undefined
     setAttribute(this.input, 'aria-describedby', message ? 'editing-what composer-help' : 'composer-help')
     setAttribute(this.send, 'aria-label', message ? 'Save' : 'Send')
@@ -160,17 +203,12 @@ export class Composer {
     const left = maxContent - value.length
     setText(this.left, value.length >= warnFrom ? String(left) : '')
     this.left.classList.toggle('over', left < 0)
-    if (!this.editing) this.keepDraft(value)
+    const { editing } = this
+    if (editing) this.drafts.keepEdit(this.room, { message: editing.$id, content: editing.content, text: value })
+    else this.drafts.keepText(this.room, value)
     if (!byTyping) return this.completion.hide()
+    this.waiting = undefined // what one writes now is not to be taken away
     this.completion.update()
-    if (!this.editing) this.writer.typing(value !== '')
-  }
-
-  private draft(): string {
-    return this.drafts.getItem(this.prefix + this.room) ?? ''
-  }
-
-  private keepDraft(value: string): void {
-    this.drafts.setItem(this.prefix + this.room, value)
+    if (!editing) this.writer.typing(value !== '')
   }
 }

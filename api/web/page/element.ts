@@ -44,6 +44,14 @@ export function setText(target: Element, text: string): void {
   if (target.textContent !== text) target.textContent = text
 }
 
+/** Has a list show just these items, in this order. One that is there already is not moved for those that go or come: that would take the focus from it. */
+export function arrange(list: Element, items: readonly Element[]): void {
+  for (const item of [...list.children]) if (!items.includes(item)) item.remove()
+  items.forEach((item, index) => {
+    if (list.children[index] !== item) list.insertBefore(item, list.children[index] ?? null)
+  })
+}
+
 /** Whether a link may lead there. */
 export function isAddress(address: string): boolean {
   return address.startsWith('#') || /^https?:\/\//i.test(address)

@@ -3,10 +3,11 @@
 
 import { avatar } from './avatar.ts'
 import { momentName } from './day.ts'
-import { byId, element, setAttribute, setText } from './element.ts'
+import { arrange, byId, element, setAttribute, setText } from './element.ts'
 import { format, plainText } from './format.ts'
 import type { Inbox, Notification as Mentioned } from './inbox.ts'
 import { ofBrowser } from './kept.ts'
+import { placeOf } from './place.ts'
 import type { Mention } from './protocol.ts'
 import { countText } from './rooms.ts'
 
@@ -39,14 +40,25 @@ export class Notifications {
       if ((event as ToggleEvent).newState === 'open') this.show() // what was today may be yesterday
     })
     this.list.onclick = (event) => {
-      if ((event.target as Element).closest('a')) this.panel.hidePopover()
+      const link = (event.target as Element).closest('a')
+      if (!link) return
+      this.panel.hidePopover()
+      if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return // it is opened elsewhere
+      event.preventDefault()
+      const { room, message } = placeOf(link.hash)
+      this.open(room, message!)
     }
     this.ask.onclick = () => void this.change()
   }
 
   show(): void {
     const { notifications, unseen } = this.inbox
-    this.list.replaceChildren(...notifications.map(item))
+    const items = new Map([...this.list.children].map((item) => [(item as HTMLElement).dataset['id'], item]))
+    arrange(this.list, notifications.map((notification) => {
+      const item = items.get(notification.id) ?? listItem(notification)
+      show(item, notification)
+      return item
+    }))
     byId('notifications-none').hidden = notifications.length > 0
     setText(this.toggle.querySelector('.unread')!, unseen > 0 ? countText(unseen) : '')
     setAttribute(this.toggle, 'aria-label', unseen > 0 ? `Mentions, ${unseen} new` : 'Mentions')
@@ -93,17 +105,25 @@ export class Notifications {
   }
 }
 
-function item({ mention, seen }: Mentioned): HTMLElement {
-  const { from, room, message, content } = mention
+function listItem({ id, mention }: Mentioned): HTMLElement {
+  const { from, room, message } = mention
   const time = timeOf(message)
-  return element('li', { class: seen ? null : 'unseen' },
+  return element('li', { 'data-id': id },
     element('a', { href: `#${room}/${message}` },
       avatar(from),
       element('span', { class: 'what' },
         element('span', { class: 'who' },
           element('bdi', { class: 'name' }, from), element('span', { class: 'in' }, ' in '), element('span', { class: 'name' }, `#${room}`),
-          time && element('time', { datetime: time.toISOString(), title: whole.format(time) }, momentName(time, new Date(), named))),
-        element('span', { class: 'text', dir: 'auto' }, text(content)))))
+          time && element('time', { datetime: time.toISOString(), title: whole.format(time) })),
+        element('span', { class: 'text', dir: 'auto' }))))
+}
+
+/** Shows what may be another with time: what was today is yesterday, and messages are edited. */
+function show(item: Element, { mention, seen }: Mentioned): void {
+  setAttribute(item, 'class', seen ? null : 'unseen')
+  setText(item.querySelector('.text')!, text(mention.content))
+  const time = item.querySelector('time')
+  if (time) setText(time, momentName(new Date(time.dateTime), new Date(), named))
 }
 
 function text(content: string): string {

@@ -105,3 +105,8 @@ function isEntry(value: unknown): value is Entry {
   const { id, room, request } = value as Partial<Entry>
   return typeof id === 'string' && typeof room === 'string' && request !== null && typeof request === 'object'
 }
+
+/** An id that nobody else makes. (randomUUID is not there without https.) */
+export function newID(): string {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+}

@@ -1,7 +1,7 @@
 // The list of who is here.
 
 import { avatar } from './avatar.ts'
-import { byId, element, setAttribute, setText } from './element.ts'
+import { arrange, byId, element, setAttribute, setText } from './element.ts'
 import type { Room } from './room.ts'
 
 const shown = 200 // people; more are counted only
@@ -22,13 +22,8 @@ export class People {
     const { users, count } = room.presence
     const named = users.slice(0, shown)
     const items = new Map([...this.list.children].map((item) => [(item as HTMLElement).dataset['user'] ?? '', item]))
-    named.forEach((user, index) => {
-      const item = items.get(user) ?? person(user, user === room.me)
-      items.delete(user)
-      if (this.list.children[index] !== item) this.list.insertBefore(item, this.list.children[index] ?? null)
-    })
-    for (const item of items.values()) item.remove()
-    if (count > named.length) this.list.append(element('li', { class: 'more' }, `and ${count - named.length} more`))
+    const more = count > named.length ? [element('li', { class: 'more' }, `and ${count - named.length} more`)] : []
+    arrange(this.list, [...named.map((user) => items.get(user) ?? person(user, user === room.me)), ...more])
     const known = room.greeted && room.refusal === ''
     setText(this.count, known ? String(count) : '')
     const toggle = byId('people-toggle')

@@ -13,6 +13,7 @@ export class Picker {
   private readonly input = byId<HTMLInputElement>('picker-emoji')
   private pick: ((emoji: string) => void) | undefined
   private opener: HTMLElement | undefined
+  private message = '' // of the opener
 
   constructor() {
     this.grid.append(...common.map((emoji) => element('button', { type: 'button', 'aria-label': emoji }, emoji)))
@@ -31,7 +32,7 @@ export class Picker {
     }
     this.panel.addEventListener('toggle', (event) => {
       if ((event as ToggleEvent).newState === 'open') this.grid.querySelector('button')?.focus()
-      else this.opener = undefined
+      else if (!this.opener?.isConnected && this.panel.contains(document.activeElement)) this.back() // else the browser does
     })
   }
 
@@ -39,6 +40,7 @@ export class Picker {
   open(opener: HTMLElement, pick: (emoji: string) => void): void {
     this.pick = pick
     this.opener = opener
+    this.message = opener.closest('article')?.dataset['id'] ?? ''
     this.form.reset()
     this.panel.showPopover()
     const at = opener.getBoundingClientRect()
@@ -49,10 +51,16 @@ export class Picker {
   }
 
   private done(emoji: string): void {
-    const { opener } = this
     this.panel.hidePopover()
     this.pick?.(emoji)
-    if (opener?.isConnected) opener.focus()
+    this.back()
+  }
+
+  /** Goes back to the button that opened it, or to that which is in its place: its message may have been drawn anew. */
+  private back(): void {
+    const again = `[data-id="${CSS.escape(this.message)}"] [data-action="react"]`
+    const button = this.opener?.isConnected ? this.opener : document.querySelector<HTMLElement>(again)
+    button?.focus()
   }
 
   private pressed(event: KeyboardEvent): void {

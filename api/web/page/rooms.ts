@@ -1,6 +1,6 @@
 // The rooms that this person has joined, and the list of them.
 
-import { byId, element, setAttribute } from './element.ts'
+import { arrange, byId, element, setAttribute } from './element.ts'
 import { showSign } from './icon.ts'
 import { ofBrowser } from './kept.ts'
 import { isName, nameRule } from './protocol.ts'
@@ -186,6 +186,7 @@ export function countText(count: number): string {
 /** The list of rooms, and the form to open another. */
 export class RoomList {
   private readonly list = byId('rooms')
+  private readonly toggle = byId('rooms-toggle')
   private readonly form = byId<HTMLFormElement>('room-new')
   private readonly input = byId<HTMLInputElement>('room-name')
 
@@ -193,10 +194,16 @@ export class RoomList {
     private readonly server: Server,
     leave: (name: string) => void,
     open: (name: string) => void,
+    write: () => void,
   ) {
     this.list.onclick = (event) => {
       const button = (event.target as Element).closest('button')
-      if (button) leave(button.closest('li')!.dataset['room']!)
+      const item = (event.target as Element).closest('li')
+      if (!item) return
+      const next = item.nextElementSibling ?? item.previousElementSibling
+      if (button) leave(item.dataset['room']!)
+      if (event.detail > 0) write() // by mouse: the focus is not to stay here
+      else if (button) next?.querySelector('a')?.focus()
     }
     this.input.oninput = () => this.input.setCustomValidity('')
     this.input.onfocus = () => void this.suggest()
@@ -215,13 +222,17 @@ export class RoomList {
 
   show(rooms: readonly Room[]): void {
     const items = new Map([...this.list.children].map((item) => [(item as HTMLElement).dataset['room'], item]))
-    rooms.forEach((room, index) => {
+    const before = this.list.querySelector('[aria-current]')
+    arrange(this.list, rooms.map((room) => {
       const item = items.get(room.name) ?? listItem(room.name)
-      items.delete(room.name)
-      if (this.list.children[index] !== item) this.list.insertBefore(item, this.list.children[index] ?? null)
       show(item, room)
-    })
-    for (const item of items.values()) item.remove()
+      return item
+    }))
+    const current = this.list.querySelector('[aria-current]')
+    if (current !== before) current?.scrollIntoView({ block: 'nearest' })
+    const others = rooms.filter((room) => room.unread > 0 && !room.isOpen).length
+    setAttribute(this.toggle, 'aria-label', others > 0 ? `Rooms, ${others} with new messages` : 'Rooms')
+    setAttribute(this.toggle, 'data-new', others > 0)
   }
 
   /** Offers the names of rooms that there are. */

@@ -4,6 +4,7 @@
 import { dayOf } from './day.ts'
 import type { Entry } from './outbox.ts'
 import type { Message } from './protocol.ts'
+import type { Room } from './room.ts'
 
 export type Delivery = 'sending' | 'sent' | 'failed'
 
@@ -74,6 +75,12 @@ export function rowsOf({ messages, entries, room, me, newAfter, waitsFrom }: Sho
 
 function keyOf(message: Message, me: string): string {
   return message.author === me && message.id !== undefined ? `mine:${message.id}` : message.$id
+}
+
+/** A message of a room as it is shown, if it is there. */
+export function shownOf({ timeline, entries, me }: Pick<Room, 'timeline' | 'entries' | 'me'>, id: string): Message | undefined {
+  const message = timeline.get(id)
+  return message && withChanges(message, entries.filter(({ request }) => request.type !== 'message' && request.message === id), me)[0]
 }
 
 /** A message with what this person has asked for; and the edit or deletion that is still to be done. */
