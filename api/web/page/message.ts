@@ -2,16 +2,13 @@
 
 import { avatar } from './avatar.ts'
 import { isEmojiOnly, nodesOf } from './content.ts'
-import { element, setAttribute, type Child } from './element.ts'
+import { arrange, element, setAttribute, type Child } from './element.ts'
 import { format, mentions, plainText, type Part } from './format.ts'
 import { icon } from './icon.ts'
-import type { Message } from './protocol.ts'
-import type { MessageRow, Row } from './rows.ts'
+import type { MessageRow } from './rows.ts'
 
 /** What can be done with a message; the names are those of its buttons. */
 export type Action = 'react' | 'edit' | 'delete' | 'retry' | 'discard'
-
-type Optional = Node | false | undefined
 
 const hour = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' })
 const whole = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'short' })
@@ -20,12 +17,8 @@ export function makeMessage(): HTMLElement {
   return element('article', { class: 'message', tabindex: -1 })
 }
 
-/**
- * Draws a message into its article, where before was. What was said stays as it is if it
- * still says the same: it may be scrolled, or selected. What has the focus keeps it, if it
- * is still there.
- */
-export function drawMessage(article: HTMLElement, row: MessageRow, me: string, before?: Row): void {
+/** Draws a message into its article. What has the focus inside keeps it, if it is still there. */
+export function drawMessage(article: HTMLElement, row: MessageRow, me: string): void {
   const { message, state } = row
   const parts = format(message.content)
   const isMine = message.author === me
@@ -39,46 +32,39 @@ export function drawMessage(article: HTMLElement, row: MessageRow, me: string, b
   setAttribute(article, 'data-author', message.author)
   setAttribute(article, 'data-state', state)
   setAttribute(article, 'aria-label', label(row, parts, hour.format(time)))
-  const isCurrent = article.tabIndex === 0
-  const tools = toolbar(row, isMine, isDeleted, state === 'failed')
+  const tools = toolbar(row, isMine, isDeleted, article.tabIndex)
   const focused = article.contains(document.activeElement) ? (document.activeElement as HTMLElement).dataset : undefined
-  const content = (saysTheSame(before, message) && article.querySelector('.content')) || element('div', { class: isEmojiOnly(message.content) ? 'content large' : 'content', dir: 'auto' },
-    ...(isDeleted ? ['This message was deleted.'] : nodesOf(parts, me)))
-  const body = content.parentElement ?? element('div', { class: 'body' }, content)
-  if (!body.parentElement) article.replaceChildren(body)
-  surround(content, [
+  const body = article.querySelector('.body') ?? element('div', { class: 'body' })
+  renew(body, [
     element('header', {},
       element('bdi', { class: 'author' }, message.author),
       element('time', { datetime: message.sent, title: whole.format(time) }, hour.format(time)),
       toMe && element('span', { class: 'hidden' }, 'mentions you')),
-  ], [
+    element('div', { class: isEmojiOnly(message.content) ? 'content large' : 'content', dir: 'auto' },
+      ...(isDeleted ? ['This message was deleted.'] : nodesOf(parts, me))),
     status(row),
     state === 'failed' && tools, // what is to be done about it is not hidden
-    reactions(row, me),
-  ])
-  surround(body, [
+    reactions(article, row, me)])
+  renew(article, [
     element('div', { class: 'side', 'aria-hidden': true }, row.follows ? element('span', { class: 'hour' }, hour.format(time)) : avatar(message.author)),
-  ], [state !== 'failed' && tools])
-  makeCurrent(article, isCurrent)
+    body,
+    state !== 'failed' && tools])
+  if (article.contains(document.activeElement)) return
   const { action, emoji } = focused ?? {}
   const again = action ? `[data-action="${action}"]` : emoji !== undefined ? `[data-emoji="${CSS.escape(emoji)}"]` : undefined
   if (again) (article.querySelector<HTMLElement>(again) ?? article).focus()
 }
 
-function saysTheSame(before: Row | undefined, { content, deleted }: Message): boolean {
-  return before?.kind === 'message' && before.message.content === content && (before.message.deleted === undefined) === (deleted === undefined)
-}
-
-/** Puts these before and after an element that stays where it is, in place of what was. */
-function surround(kept: Element, before: readonly Optional[], after: readonly Optional[]): void {
-  for (const other of [...kept.parentElement!.children]) if (other !== kept) other.remove()
-  kept.before(...before.filter((each) => each !== undefined && each !== false))
-  kept.after(...after.filter((each) => each !== undefined && each !== false))
+/** Has the children of an element be like these. What is so already stays: it may be scrolled, selected, or half clicked. */
+function renew(target: Element, wanted: readonly (Element | false | undefined)[]): void {
+  const there = [...target.children]
+  arrange(target, wanted.flatMap((made) => (made ? [there.find((other) => other.isEqualNode(made)) ?? made] : [])))
 }
 
 /** Has Tab stop at a message and at its buttons, or go past them: it stops at one message only. */
 export function makeCurrent(article: HTMLElement, isCurrent: boolean): void {
-  for (const stop of [article, ...article.querySelectorAll('button')]) setAttribute(stop, 'tabindex', isCurrent ? 0 : -1)
+  setAttribute(article, 'tabindex', isCurrent ? 0 : -1)
+  for (const button of article.querySelectorAll('button')) setAttribute(button, 'tabindex', article.tabIndex)
 }
 
 function label({ message, state, waits }: MessageRow, parts: readonly Part[], time: string): string {
@@ -96,25 +82,29 @@ function what(type: string | undefined): string {
   return type === 'edit' ? 'changed' : type === 'delete' ? 'deleted' : 'sent'
 }
 
-function reactions({ message }: MessageRow, me: string): HTMLElement | undefined {
+function reactions(article: HTMLElement, { message }: MessageRow, me: string): HTMLElement | undefined {
   const entries = Object.entries(message.reactions ?? {}).filter(([, users]) => users.length > 0)
   if (entries.length === 0) return undefined
-  return element('ul', { class: 'reactions', 'aria-label': 'Reactions' }, ...entries.map(([emoji, users]) => {
+  const list = article.querySelector<HTMLElement>('.reactions') ?? element('ul', { class: 'reactions', 'aria-label': 'Reactions' })
+  renew(list, entries.map(([emoji, users]) => {
     const isMine = users.includes(me)
     return element('li', {}, element('button', {
       type: 'button', 'data-emoji': emoji, 'aria-pressed': isMine, title: users.slice(0, 30).join(', '), 'aria-label': `${emoji} ${users.length}${isMine ? ', yours too' : ''}`,
+      tabindex: article.tabIndex,
     }, element('span', { class: 'emoji' }, emoji), element('span', { class: 'count' }, String(users.length))))
   }))
+  return list
 }
 
-function toolbar({ message, state }: MessageRow, isMine: boolean, isDeleted: boolean, failed: boolean): HTMLElement {
+function toolbar({ message, state }: MessageRow, isMine: boolean, isDeleted: boolean, tabindex: number): HTMLElement {
   const button = (action: Action, name: string, shown: Child) =>
-    element('button', { type: 'button', 'data-action': action, 'aria-label': name, title: name }, shown)
+    element('button', { type: 'button', 'data-action': action, 'aria-label': name, title: name, tabindex }, shown)
+  const failed = state === 'failed'
   const isStored = message.$id !== ''
   return element('div', { class: 'toolbar', role: 'toolbar', 'aria-label': 'Message' },
     failed && button('retry', 'Retry', 'Retry'),
     failed && button('discard', 'Discard', 'Discard'),
-    isStored && !isDeleted && state !== 'failed' && button('react', 'React', icon('react')),
+    isStored && !isDeleted && !failed && button('react', 'React', icon('react')),
     isStored && !isDeleted && isMine && state === 'sent' && button('edit', 'Edit', icon('edit')),
     isStored && !isDeleted && isMine && state === 'sent' && button('delete', 'Delete', icon('delete')))
 }

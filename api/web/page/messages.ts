@@ -235,7 +235,7 @@ export class Messages {
       const drawn = known ?? { node: this.make(row), row }
       before.delete(row.key)
       this.drawn.set(row.key, drawn)
-      if (row.kind === 'message' && (!known || !isSame(known.row, row))) drawMessage(drawn.node, row, this.room!.me, known?.row)
+      if (row.kind === 'message' && (!known || !isSame(known.row, row))) drawMessage(drawn.node, row, this.room!.me)
       if (row.kind === 'message') this.showEdited(drawn.node, row)
       if (row.kind === 'day') this.nameDay(drawn.node, row.day) // tomorrow it has another name
       drawn.row = row

@@ -119,7 +119,8 @@ func TestARoomOpensWhereTheNewMessagesBegin(t *testing.T) {
 	bob.wait(unread("general") + ` !== ''`)
 }
 
-// What somebody reads in a message, or has selected, stays when somebody reacts to it.
+// What somebody reads in a message, has selected, or is about to press stays when somebody
+// reacts to it.
 func TestAReactionLeavesWhatWasSaidAlone(t *testing.T) {
 	s := serve(t)
 	windows := s.joinAll("general", "ann", "bob")
@@ -135,9 +136,10 @@ func TestAReactionLeavesWhatWasSaidAlone(t *testing.T) {
 		`+block+`.scrollTop = 500
 		`+block+`.focus()
 		getSelection().selectAllChildren(`+block+`)
+		window.pressed = `+button(`$('#messages article')`, "React")+`
 		return true
 	})()`)
-	const state = `[` + block + `.scrollTop, document.activeElement === ` + block + `, getSelection().toString().includes('line 77')]`
+	const state = `[` + block + `.scrollTop, document.activeElement === ` + block + `, getSelection().toString().includes('line 77'), pressed.isConnected]`
 	before := get[[]any](ann, state)
 	bob.wait(block)
 	bob.hover(`$('#messages article')`)
@@ -145,7 +147,7 @@ func TestAReactionLeavesWhatWasSaidAlone(t *testing.T) {
 	bob.click(`$$('#picker button').find((b) => b.checkVisibility())`)
 	ann.wait(`$('.reactions button')`)
 	if after := get[[]any](ann, state); !slices.Equal(after, before) || before[0] == 0.0 || before[1] != true || before[2] != true {
-		t.Errorf("scrolled, focused, selected: %v, then %v", before, after)
+		t.Errorf("scrolled, focused, selected, pressed: %v, then %v", before, after)
 	}
 }
 
