@@ -150,7 +150,7 @@ func (s *Server) serveObject(w http.ResponseWriter, r *http.Request) {
 			writeError(w, http.StatusBadRequest, err.Error())
 			return
 		}
-		if !s.admitUser(w, r, user) || !s.admit(w, r, target) {
+		if !s.admitUser(w, r, user) || !checkHandshake(w, r) || !s.admit(w, r, target) {
 			return
 		}
 		body, taken, err := s.readBody(w, r)
@@ -189,6 +189,21 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 	if s.page == nil || !s.page.Serve(w, r) {
 		writeError(w, http.StatusNotFound, "Not Found")
 	}
+}
+
+// checkHandshake reports whether a request is no handshake, or a good one. If not, it has
+// answered, before a script does something for a socket that can't be.
+func checkHandshake(w http.ResponseWriter, r *http.Request) bool {
+	return !socket.IsHandshake(r) || !writeHandshakeError(w, socket.CheckHandshake(w, r))
+}
+
+// writeHandshakeError answers if an error is one of the handshake.
+func writeHandshakeError(w http.ResponseWriter, err error) bool {
+	handshake, ok := errors.AsType[*socket.HandshakeError](err)
+	if ok {
+		writeError(w, handshake.Status, handshake.Reason)
+	}
+	return ok
 }
 
 // admit reports whether the limits of the request's address let it through to its
@@ -287,10 +302,8 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, response *objec
 		return
 	}
 	response.Socket.Drop(socket.CodeAbnormal, "")
-	var handshake *socket.HandshakeError
 	switch {
-	case errors.As(err, &handshake):
-		writeError(w, handshake.Status, handshake.Reason)
+	case writeHandshakeError(w, err):
 	case errors.Is(err, socket.ErrShutdown):
 		writeError(w, http.StatusServiceUnavailable, "Service Unavailable")
 	default:

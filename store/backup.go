@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gofrs/flock"
 	"modernc.org/sqlite"
@@ -20,10 +22,17 @@ const (
 	// syncSteps is after how many steps, 16 MiB, the copy is synced: one sync of
 	// everything at the end would keep the commits of the program waiting.
 	syncSteps = 16
+	// abandonedAfter is for how long nothing has been written to the part of a copy that
+	// nobody will finish: a check, which only reads, takes some three seconds a gigabyte.
+	// One that takes longer still fails if it meets another backup to the same file.
+	abandonedAfter = time.Hour
 )
 
 // ErrNotOurs says that a file is no database of this program.
 var ErrNotOurs = errors.New("it is not a database of this program")
+
+// partialSuffix and a number is what a copy has behind its name until it is whole.
+const partialSuffix = ".partial-"
 
 // BackupOptions say what to copy, and where to.
 type BackupOptions struct {
@@ -38,7 +47,8 @@ type BackupOptions struct {
 // it. Neither who reads nor who writes meanwhile waits for it; but until the copy is
 // made, the log (chat.db-wal) keeps all that is written, and grows. The file appears
 // under its name when it is whole, has been checked, and is on the disk. It has one
-// part, no log. An error wraps os.ErrExist if there is a file already.
+// part, no log. An error wraps os.ErrExist if there is a file already. What backups to
+// the same file have left that were killed is removed.
 func Backup(ctx context.Context, o BackupOptions) (size int64, err error) {
 	if o.File, err = filepath.Abs(o.File); err != nil {
 		return 0, err
@@ -47,7 +57,8 @@ func Backup(ctx context.Context, o BackupOptions) (size int64, err error) {
 	if err := o.check(source); err != nil {
 		return 0, err
 	}
-	file, err := os.CreateTemp(filepath.Dir(o.File), filepath.Base(o.File)+".partial-*") // mode 0600
+	removeAbandoned(o.File)
+	file, err := os.CreateTemp(filepath.Dir(o.File), filepath.Base(o.File)+partialSuffix+"*") // mode 0600
 	if err != nil {
 		return 0, err
 	}
@@ -78,6 +89,26 @@ func Backup(ctx context.Context, o BackupOptions) (size int64, err error) {
 		return 0, err
 	}
 	return info.Size(), syncFolder(filepath.Dir(o.File))
+}
+
+// removeAbandoned removes what backups to a file have left that were killed. A failure
+// is none of the next one.
+func removeAbandoned(file string) {
+	folder := filepath.Dir(file)
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		number, ok := strings.CutPrefix(e.Name(), filepath.Base(file)+partialSuffix)
+		number = strings.TrimSuffix(number, "-journal") // of the check
+		if _, err := strconv.ParseUint(number, 10, 64); !ok || err != nil || !e.Type().IsRegular() {
+			continue
+		}
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > abandonedAfter {
+			_ = os.Remove(filepath.Join(folder, e.Name()))
+		}
+	}
 }
 
 // check reports what is in the way of the copy.

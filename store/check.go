@@ -13,8 +13,9 @@ import (
 
 // Check reads all of a database, with its log, and lists what is damaged: rows that
 // cannot be read or are not where they belong, indexes that do not match their table.
-// It changes nothing, and returns ErrLocked if another process has the folder. What
-// it cannot see is a value that was changed into another valid one.
+// It changes neither the database nor its log, of which more may be saved than SQLite
+// would copy of it, and returns ErrLocked if another process has the folder. What it cannot
+// see is a value that was changed into another valid one.
 func Check(ctx context.Context, folder string) (problems []string, err error) {
 	s := &Store{opts: Options{Folder: folder}}
 	defer func() { err = errors.Join(err, s.release()) }()
@@ -27,7 +28,11 @@ func Check(ctx context.Context, folder string) (problems []string, err error) {
 	} else if err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("sqlite", dataSource(path, writerCacheKiB))
+	how := "&mode=ro" // else the last to close it applies the log, and deletes it
+	if !present(path + "-wal") {
+		how = "&immutable=1" // else one is made
+	}
+	db, err := sql.Open("sqlite", dataSource(path, writerCacheKiB)+how)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}

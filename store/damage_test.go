@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -182,5 +183,53 @@ func TestDamageInALargeDatabaseIsToldWhereItIsRead(t *testing.T) {
 	defer s.Close()
 	if things, err := s.View(general, s.Epoch()).Things(context.Background(), Query{Type: "Message", Limit: 1000}); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("%d things, %v", len(things), err)
+	}
+}
+
+// Whoever is told of damage wants to save what can be read: of a log there is more than
+// SQLite would apply, and than is left when it has.
+func TestACheckChangesNothing(t *testing.T) {
+	left := killedStore(t)
+	folder := t.TempDir()
+	left.write(t, folder)
+	s, err := Open(t.Context(), Options{Folder: folder})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	closed, err := os.ReadFile(filepath.Join(folder, "chat.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, Options{Folder: folder})
+	save(t, s.View(general, s.Epoch()), PutValue{Key: "a", Value: []byte("1")})
+	damaged := kill(t, folder) // in a page that the log doesn't have
+	at := bytes.LastIndex(damaged["chat.db"], []byte("hello")) / 4096 * 4096
+	clear(damaged["chat.db"][at : at+8])
+	for _, test := range []struct {
+		name  string
+		files killed
+		sound bool
+	}{
+		{"sound", left, true},
+		{"damaged", damaged, false},
+		{"without an index", left.with("chat.db-shm", nil), true},
+		{"a damaged log", left.with("chat.db-wal", append([]byte("x"), left["chat.db-wal"][1:]...)), false},
+		{"closed", killed{"chat.db": closed}, true},
+	} {
+		folder := t.TempDir()
+		test.files.write(t, folder)
+		problems, err := Check(t.Context(), folder)
+		if err != nil || len(problems) == 0 != test.sound {
+			t.Errorf("%s: %q, %v", test.name, problems, err)
+		}
+		for _, name := range []string{"chat.db", "chat.db-wal"} {
+			data, err := os.ReadFile(filepath.Join(folder, name))
+			if want, was := test.files[name]; was && !bytes.Equal(data, want) || !was && !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("%s: %s had %d bytes, and has %d others (%v)", test.name, name, len(want), len(data), err)
+			}
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 func copyFile(t *testing.T, from, to string) {
@@ -270,5 +271,40 @@ func TestADamagedLogIsNotCopied(t *testing.T) {
 	}
 	if _, err := Restore(t.Context(), filepath.Join(folder, FileName), t.TempDir()); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("restore: %v", err)
+	}
+}
+
+// What a backup leaves that is killed doesn't stay for ever, and what somebody may be
+// writing, or is somebody's own, does.
+func TestABackupRemovesWhatKilledOnesHaveLeft(t *testing.T) {
+	source, target := t.TempDir(), t.TempDir()
+	openStore(t, Options{Folder: source})
+	file := filepath.Join(target, "backup[1]")
+	old := map[string]bool{ // whether it goes
+		"backup[1].partial-123": true, "backup[1].partial-4567-journal": true,
+		"backup[1].partial-mine": false, "backup[1].partial-": false, "backup[2].partial-123": false, "backup1.partial-123": false,
+		"backup[1].partial-1.gz": false, "backup[1]-123": false,
+	}
+	for name := range old {
+		path := filepath.Join(target, name)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		long := time.Now().Add(-abandonedAfter - time.Minute)
+		if err := os.Chtimes(path, long, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(target, "backup[1].partial-89"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	old["backup[1].partial-89"] = false // somebody writes it
+	if _, err := Backup(t.Context(), BackupOptions{Folder: source, File: file}); err != nil {
+		t.Fatal(err)
+	}
+	for name, goes := range old {
+		if present(filepath.Join(target, name)) == goes {
+			t.Errorf("%s: goes: %t, want %t", name, !goes, goes)
+		}
 	}
 }

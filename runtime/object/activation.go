@@ -295,6 +295,7 @@ func (act *activation) Hung() {
 	o.node.log.Error("a turn cannot be interrupted: its object is out of service, and a core is lost until it ends",
 		"object", o.key.String(), "event", act.kind)
 	o.node.stats.Hung.Add(1)
+	o.by.lose()
 	o.mu.Lock()
 	o.broken = true
 	var waiting []event

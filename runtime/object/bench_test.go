@@ -30,6 +30,11 @@ func newNode(tb testing.TB, text string) *object.Node {
 
 func newNodeWith(tb testing.TB, text string, config object.Config) *object.Node {
 	tb.Helper()
+	return newNodeOf(tb, text, script.Options{}, config)
+}
+
+func newNodeOf(tb testing.TB, text string, options script.Options, config object.Config) *object.Node {
+	tb.Helper()
 	folder := filepath.Join("..", "..", "scripts")
 	if text != "" {
 		folder = tb.TempDir()
@@ -38,7 +43,8 @@ func newNodeWith(tb testing.TB, text string, config object.Config) *object.Node 
 		}
 	}
 	log := slog.New(slog.DiscardHandler)
-	set, err := script.Load(script.Options{Folder: folder, Log: log})
+	options.Folder, options.Log = folder, log
+	set, err := script.Load(options)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -3,10 +3,10 @@
 //
 // # A message's way
 //
-// An event enters an object's inbox and starts its goroutine, if there is none.
-// The goroutine takes one event at a time and runs it as a turn of the VM
-// (package script). What the turn wrote goes to the store as one batch; what it
-// did to the world waits. When the batch is durable the store's writer says so,
+// An event enters an object's inbox, and puts the object in line for a goroutine, if it
+// is not there and has none. The goroutine takes one event at a time and runs it as a
+// turn of the VM (package script). What the turn wrote goes to the store as one batch;
+// what it did to the world waits. When the batch is durable the store's writer says so,
 // as a completion in the same inbox, and the turn is released: frames to
 // sockets, responses, calls, events.
 //
@@ -17,6 +17,15 @@
 // it was made. An object goes on with its next event while its turns wait for
 // the disk, up to a bound; then it takes nothing new until a commit returns. Requests for
 // which the inbox has no room wait in line for it, in the order they came.
+//
+// # Many at once
+//
+// A few objects run at a time, twice as many as there are processors. The others wait in
+// line, each once, and a turn's time counts from when it runs: of a thousand that ran at
+// once, each would take as long as all of them together. An object hands on after a few
+// turns, or one that is long. What is awake goes before what has to wake or has a request,
+// but for one of these now and then. No turn waits for another object, so the line cannot
+// lock; and where all that run loop, another one runs beside them.
 //
 // # Time
 //
@@ -46,9 +55,9 @@
 //
 // # Goroutines
 //
-// An object's goroutine belongs to the Node, which waits for it in Close; it
-// exists only while the inbox has something that may enter. Timers call back
-// into the inbox and belong to the activation, which stops them when it ends. One
+// An object has a goroutine only while the inbox has something that may enter: a worker
+// of the Node (workers.go), which waits for all of them in Close; a few stay while they
+// have no object. Timers call back into the inbox and belong to the activation, which stops them when it ends. One
 // more makes VMs ahead of the next wakes, and two watch the clock. A fetch has one
 // that belongs to the Node.
 //

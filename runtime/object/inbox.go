@@ -55,6 +55,15 @@ func (b *inbox) pop(gated bool) (e event, c completion, ok bool) {
 	return nil, nil, false
 }
 
+// newcomer reports whether the next is a request.
+func (b *inbox) newcomer() bool {
+	if b.completions.len() > 0 || b.events.len() == 0 {
+		return false
+	}
+	_, request := b.events.first().(*requestEvent)
+	return request
+}
+
 func (b *inbox) empty() bool { return b.events.len() == 0 && b.completions.len() == 0 }
 
 // queue is a first-in first-out list that gives its memory back when it is empty.

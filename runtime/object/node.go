@@ -129,8 +129,8 @@ func NewNode(set *script.Set, c Config) *Node {
 	}
 	n := &Node{quiet: make(chan struct{}, 1), wave: newWave(), config: c, store: c.Store, sockets: c.Sockets, log: c.Log, seed: maphash.MakeSeed(),
 		idTime: uint64(c.Store.IDsFrom()), entropy: ulid.Monotonic(rand.Reader, 0)}
-	n.workers.next, n.workers.stop = make(chan *Object), make(chan struct{})
 	n.ready.init()
+	n.workers.init((*Object).run, &n.ready)
 	n.fetches = newFetches(fetch.New(fetch.Options{AllowPrivate: c.AllowPrivateFetch}))
 	n.places = places{limit: c.MaxAwake, after: c.HibernateAfter, waits: &n.stats.Waiting, timer: time.AfterFunc(time.Hour, n.rebalance)}
 	n.places.timer.Stop()
@@ -150,47 +150,6 @@ func NewNode(set *script.Set, c Config) *Node {
 func (n *Node) Start() {
 	n.clocks.Go(n.alarms.run)
 	n.clocks.Go(n.times.run)
-}
-
-// workers are goroutines that have run an object and wait for the next one. A
-// turn needs a deep stack, and a new goroutine has to grow one; beyond that they
-// are nothing but goroutines that an object starts.
-type workers struct {
-	next chan *Object
-	stop chan struct{}
-	idle atomic.Int64
-	all  sync.WaitGroup
-}
-
-// maxIdleWorkers is about how many objects run at the same time on a small
-// machine; a burst beyond it starts goroutines of its own.
-const maxIdleWorkers = 16
-
-// work runs an object that has something to do.
-func (n *Node) work(o *Object) {
-	select {
-	case n.workers.next <- o:
-	default:
-		n.workers.all.Go(func() { n.workers.run(o, &n.ready) })
-	}
-}
-
-func (w *workers) run(o *Object, ready *readyVMs) {
-	for {
-		ready.running.Add(1)
-		o.run()
-		ready.ran()
-		if w.idle.Add(1) > maxIdleWorkers {
-			w.idle.Add(-1)
-			return
-		}
-		select {
-		case o = <-w.next:
-			w.idle.Add(-1)
-		case <-w.stop:
-			return
-		}
-	}
 }
 
 // Scripts is the set that new activations run.
@@ -302,8 +261,7 @@ func (n *Node) Close(ctx context.Context) error {
 		}
 		if n.forgetAll() {
 			n.places.timer.Stop()
-			close(n.workers.stop)
-			n.workers.all.Wait()
+			n.workers.close()
 			n.fetches.client.Close()
 			n.wave.close()
 			return n.ready.close(ctx)

@@ -26,21 +26,17 @@ const (
 	// handlers of sockets and timers, which nobody waits for, have longer.
 	taskTimeout = 30 * time.Second
 	lingering   = 15 * time.Minute
-	// eventsAtATime is after how many events an object lets others have the processor.
-	// One that is flooded would take its ten milliseconds each time, and make as many
-	// answers ready at once, behind all of which every step of everybody else waits.
-	eventsAtATime = 16
 )
 
-// Object is one durable object: what outlives its VM. Its goroutine exists only
-// while its inbox has something to do. Most objects rest most of the time, so it
+// Object is one durable object: what outlives its VM. It has a goroutine, a worker,
+// only while its inbox has something to do. Most objects rest most of the time, so it
 // holds little itself.
 type Object struct {
 	node *Node
 	key  key.Key
 
 	mu      sync.Mutex // guards the flags, and whether there is an agenda
-	running bool       // the goroutine exists
+	running bool       // a worker has it, or it is in line for one
 	gone    bool       // forgotten: whoever holds it must look it up again
 	broken  bool       // a turn is stuck in something that cannot be interrupted
 	*agenda            // nil while the object hibernates and has nothing to do
@@ -61,6 +57,7 @@ type agenda struct {
 	current event     // what is handled
 
 	// The object's goroutine owns what follows.
+	by         *worker // that goroutine
 	unreleased []*turn // in order; those before the first uncommitted one are released
 	ahead      int     // bytes that they write
 	bootError  *script.Error
@@ -185,20 +182,40 @@ func (o *Object) expire(c completion) {
 	}
 }
 
-// start starts the object's goroutine if there is none. The mutex is held.
+// start has the object run, unless it does or is about to. The mutex is held.
 func (o *Object) start() {
 	if !o.running {
 		o.running = true
 		o.node.begin()
-		o.node.work(o)
+		o.node.workers.enter(o)
 	}
 }
 
-// run handles what is in the inbox until there is nothing that may enter.
-func (o *Object) run() {
-	defer o.node.finish()
-	defer o.node.balance()
-	for n := 0; ; {
+// run is what a worker does with an object. It reports whether there is more to do, and
+// the object hands on.
+func (o *Object) run(by *worker) (more bool) {
+	o.by = by
+	more = o.handleAll()
+	o.node.balance()
+	if !more {
+		o.node.finish()
+	}
+	return more
+}
+
+// handleAll handles what is in the inbox until there is nothing that may enter, or
+// others are to have their turns.
+func (o *Object) handleAll() (more bool) {
+	n, began := 0, time.Now()
+	for {
+		if (n >= eventsAtATime || time.Since(began) >= slice) && !o.idle() {
+			if !o.by.goesOn() {
+				o.flush() // what was released doesn't wait in line
+				return true
+			}
+			runtime.Gosched() // there are other goroutines than workers
+			n, began = 0, time.Now()
+		}
 		if o.outdated() {
 			o.renew()
 		}
@@ -216,7 +233,7 @@ func (o *Object) run() {
 			if o.inbox.empty() && o.act == nil && len(o.unreleased) == 0 && o.hub.Len() == 0 {
 				o.mu.Unlock()
 				if o.node.forget(o) {
-					return
+					return false
 				}
 				continue
 			}
@@ -227,7 +244,7 @@ func (o *Object) run() {
 			}
 			o.running = false
 			o.mu.Unlock()
-			return
+			return false
 		}
 		if _, counted := e.(countedEvent); counted {
 			o.makeRoom(1)
@@ -237,16 +254,21 @@ func (o *Object) run() {
 		}
 		o.current = e
 		o.mu.Unlock()
-		if n++; n%eventsAtATime == 0 {
-			runtime.Gosched()
-		}
 		if c != nil {
 			c(o)
 		} else {
 			o.flush()
 			o.handle(e)
 		}
+		n++
 	}
+}
+
+// idle reports whether nothing is in the inbox.
+func (o *Object) idle() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.inbox.empty()
 }
 
 // countedEvent marks the events that the inbox's bound counts.

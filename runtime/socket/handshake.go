@@ -60,7 +60,7 @@ const (
 // account, if it isn't 0, stands for somebody whom the socket counts for: Config.Rate
 // holds for it then, and Config.Gone is told when it is gone; not if there was an error.
 func (s *Socket) Upgrade(w http.ResponseWriter, r *http.Request, header http.Header, account uint32) error {
-	if err := checkRequest(w, r); err != nil {
+	if err := CheckHandshake(w, r); err != nil {
 		return err
 	}
 	hello, err := switching(r, header)
@@ -144,9 +144,13 @@ func (s *Socket) takeOver(w http.ResponseWriter, hello *Frame, account uint32) e
 	return nil
 }
 
-// checkRequest is RFC 6455, section 4.2.1.
-func checkRequest(w http.ResponseWriter, r *http.Request) error {
-	if !hasToken(r.Header, "Connection", "upgrade") || !hasToken(r.Header, "Upgrade", "websocket") {
+// IsHandshake reports whether a request means to be a handshake, be it a good one or not.
+func IsHandshake(r *http.Request) bool { return hasToken(r.Header, "Upgrade", "websocket") }
+
+// CheckHandshake is what Upgrade checks of the request (RFC 6455, section 4.2.1), with the
+// same errors: for who wants to know before there is anything to upgrade to.
+func CheckHandshake(w http.ResponseWriter, r *http.Request) error {
+	if !hasToken(r.Header, "Connection", "upgrade") || !IsHandshake(r) {
 		w.Header().Set("Upgrade", "websocket")
 		return &HandshakeError{http.StatusUpgradeRequired, "expected a WebSocket upgrade"}
 	}
