@@ -57,9 +57,9 @@
 //
 // An object has a goroutine only while the inbox has something that may enter: a worker
 // of the Node (workers.go), which waits for all of them in Close; a few stay while they
-// have no object. Timers call back into the inbox and belong to the activation, which stops them when it ends. One
-// more makes VMs ahead of the next wakes, and two watch the clock. A fetch has one
-// that belongs to the Node.
+// have no object. Timers call back into the inbox and belong to the activation, which
+// stops them when it ends. One more makes VMs ahead of the next wakes, and two watch the
+// clock. A fetch has one that belongs to the Node.
 //
 // # Reloading
 //

@@ -1,7 +1,7 @@
 // The messages of the open room, and where in them the reader is.
 //
 // Whatever is added or changed, what the reader looks at stays where it is; and who is
-// at the end stays at the end.
+// at the end stays at the end, but for who was away: they are where the new ones begin.
 
 import { dayName } from './day.ts'
 import { byId, element, setAttribute, setText } from './element.ts'
