@@ -1,16 +1,12 @@
 // What was begun and not sent: in each room a draft, and an edit. They are a person's own.
 
+import { readKept, type Store } from './kept.ts'
+
 /** An edit that was begun. */
 export interface Begun {
   readonly message: string // its $id
   readonly content: string // what the message said then
   readonly text: string
-}
-
-/** Where they are kept. */
-export interface Store {
-  getItem(key: string): string | null
-  setItem(key: string, value: string): void
 }
 
 export class Drafts {
@@ -28,12 +24,8 @@ export class Drafts {
   }
 
   edit(room: string): Begun | undefined {
-    try {
-      const edit: unknown = JSON.parse(this.store.getItem(`edit:${this.user}:${room}`) ?? 'null')
-      return isBegun(edit) ? edit : undefined
-    } catch {
-      return undefined
-    }
+    const edit = readKept(this.store, `edit:${this.user}:${room}`)
+    return isBegun(edit) ? edit : undefined
   }
 
   keepEdit(room: string, edit: Begun | null): void {

@@ -1,5 +1,20 @@
 // What the browser keeps for the page.
 
+/** Where something is kept. */
+export interface Store {
+  getItem(key: string): string | null
+  setItem(key: string, value: string): void
+}
+
+/** What a store has by this name, read as JSON; undefined if that is nothing or no JSON. It may be of any shape. */
+export function readKept(store: Store, key: string): unknown {
+  try {
+    return JSON.parse(store.getItem(key) ?? '')
+  } catch {
+    return undefined
+  }
+}
+
 /**
  * Web storage that never fails. A browser may keep nothing, by its person's wish or for
  * want of room: then it is kept here, until the page is left.

@@ -2,6 +2,7 @@
 // finds it again, and sent with the same id until it is acknowledged: a room takes each
 // once, however often it comes.
 
+import { readKept, type Store } from './kept.ts'
 import type { Request } from './protocol.ts'
 
 export interface Entry {
@@ -11,12 +12,6 @@ export interface Entry {
   readonly at: number // when it was written, in ms
   readonly error?: string | undefined // why it failed; it waits for the person then
   readonly due?: number | undefined // it is not sent before, in ms: until then the person can take it back
-}
-
-/** Where it is kept. */
-export interface Store {
-  getItem(key: string): string | null
-  setItem(key: string, value: string): void
 }
 
 const maxEntries = 200 // more than anybody writes while a train is in a tunnel
@@ -92,12 +87,8 @@ export class Outbox {
 }
 
 function read(store: Store, name: string): readonly Entry[] {
-  try {
-    const entries: unknown = JSON.parse(store.getItem(name) ?? '[]')
-    return Array.isArray(entries) ? entries.filter(isEntry).slice(0, maxEntries) : []
-  } catch {
-    return []
-  }
+  const entries = readKept(store, name)
+  return Array.isArray(entries) ? entries.filter(isEntry).slice(0, maxEntries) : []
 }
 
 function isEntry(value: unknown): value is Entry {

@@ -2,7 +2,7 @@
 
 import { arrange, byId, element, setAttribute } from './element.ts'
 import { showSign } from './icon.ts'
-import { ofBrowser } from './kept.ts'
+import { ofBrowser, readKept } from './kept.ts'
 import { isName, nameRule } from './protocol.ts'
 import { Room } from './room.ts'
 import { Refused, type Server } from './server.ts'
@@ -128,7 +128,8 @@ export class Rooms {
 
   /** What the server was not told, by this window or another. */
   private untold(): Map<string, Method> {
-    return new Map(entriesOf(ofBrowser.getItem(`untold:${this.user}`)))
+    const entries = readKept(ofBrowser, `untold:${this.user}`)
+    return new Map(Array.isArray(entries) ? entries.filter(isUntold) : [])
   }
 
   private keepUntold(untold: ReadonlyMap<string, Method>): void {
@@ -157,21 +158,12 @@ export class Rooms {
 }
 
 function remembered(user: string): string[] {
-  try {
-    const names: unknown = JSON.parse(ofBrowser.getItem(`rooms:${user}`) ?? '[]')
-    return Array.isArray(names) ? names.filter((name) => typeof name === 'string') : []
-  } catch {
-    return []
-  }
+  const names = readKept(ofBrowser, `rooms:${user}`)
+  return Array.isArray(names) ? names.filter((name) => typeof name === 'string') : []
 }
 
-function entriesOf(text: string | null): [string, Method][] {
-  try {
-    const entries: unknown = JSON.parse(text ?? '[]')
-    return Array.isArray(entries) ? entries.filter((entry) => Array.isArray(entry) && isName(entry[0]) && (entry[1] === 'PUT' || entry[1] === 'DELETE')) : []
-  } catch {
-    return []
-  }
+function isUntold(entry: unknown): entry is [string, Method] {
+  return Array.isArray(entry) && isName(entry[0]) && (entry[1] === 'PUT' || entry[1] === 'DELETE')
 }
 
 function remember(user: string, names: readonly string[]): void {

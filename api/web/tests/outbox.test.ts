@@ -1,5 +1,6 @@
 import { test, expect } from 'dotdo/test'
-import { Outbox, type Store } from '../page/outbox.ts'
+import type { Store } from '../page/kept.ts'
+import { Outbox } from '../page/outbox.ts'
 
 class Memory implements Store {
   private readonly items = new Map<string, string>()
