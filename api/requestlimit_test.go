@@ -72,13 +72,7 @@ func TestRequestsAreForgotten(t *testing.T) {
 			t.Errorf("%d are known", n)
 		}
 	})
-	heap := func() uint64 {
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
-	before := heap()
+	before := heapInUse()
 	l := NewRequestLimit(RequestLimits{Rate: 0.01, Burst: 10}, slog.New(slog.DiscardHandler))
 	defer l.Close()
 	addr := netip.MustParseAddr("2001:db8::").As16()
@@ -87,7 +81,7 @@ func TestRequestsAreForgotten(t *testing.T) {
 		l.allowAddress(netip.AddrFrom16(addr))
 		l.allowUser(strings.Repeat("u", 200) + fmt.Sprint(i))
 	}
-	took := heap() - before
+	took := heapInUse() - before
 	t.Logf("%d addresses and users take %d KiB", 2*maxDebts, took>>10)
 	if len(l.addresses.of) != maxDebts || len(l.users.of) != maxDebts || took > 16<<20 {
 		t.Errorf("%d addresses and %d users are known, and take %d KiB", len(l.addresses.of), len(l.users.of), took>>10)
